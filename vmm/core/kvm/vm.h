@@ -14,7 +14,7 @@
 
 struct kvm_vm;
 
-struct kvm_msi {
+struct msi_message {
 	uint64_t address;
 	uint32_t data;
 };
@@ -41,7 +41,7 @@ int kvm_gsi_allocate(struct kvm_vm *vm);
 void kvm_gsi_release(struct kvm_vm *vm, uint32_t gsi);
 
 /* Point gsi at an MSI (KVM_SET_GSI_ROUTING); NULL removes its route. */
-int kvm_gsi_route_msi(struct kvm_vm *vm, uint32_t gsi, const struct kvm_msi *msi);
+int kvm_gsi_route_msi(struct kvm_vm *vm, uint32_t gsi, const struct msi_message *msi);
 
 /*
  * KVM_IRQFD: writes to eventfd (borrowed) raise gsi. Assigning injects at once what was written

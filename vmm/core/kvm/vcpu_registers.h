@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything KVM can read out of and put back into a vCPU. Used for reset (the state captured at
+ * creation is applied again) and, packed into a protobuf, for snapshots. The vCPU must be parked.
+ */
+#ifndef BULKHEAD_VMM_CORE_KVM_VCPU_REGISTERS_H
+#define BULKHEAD_VMM_CORE_KVM_VCPU_REGISTERS_H
+
+#include <stddef.h>
+
+#include <linux/kvm.h>
+
+#include "ipc/error.h"
+
+struct vcpu_registers {
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	struct kvm_lapic_state lapic;
+	struct kvm_mp_state mp_state;
+	struct kvm_vcpu_events events;
+	struct kvm_debugregs debugregs;
+	struct kvm_xcrs xcrs;
+	void *xsave; /* KVM_GET_XSAVE2, or struct kvm_xsave where that is not to be had; owned */
+	size_t xsave_bytes;
+	struct kvm_msrs *msrs; /* those of KVM_GET_MSR_INDEX_LIST that could be read; owned */
+	unsigned tsc_khz;      /* 0: unknown */
+};
+
+/* Give a new vCPU the few settings that firmware would: MTRRs, LINT pins. */
+int vcpu_registers_setup(int vcpu_fd, struct error *err);
+
+/* Read all; registers is overwritten and owns what it points to afterwards, also half-filled on
+ * failure. */
+int vcpu_registers_capture(int system_fd, int vcpu_fd, struct vcpu_registers *registers,
+			   struct error *err);
+
+/* Put all back, in the order that KVM needs. */
+int vcpu_registers_apply(int vcpu_fd, const struct vcpu_registers *registers, struct error *err);
+
+void vcpu_registers_release(struct vcpu_registers *registers);
+
+#endif
