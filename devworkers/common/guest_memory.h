@@ -66,18 +66,20 @@ int guest_memory_read(const struct guest_memory *memory, uint64_t gpa, void *to,
 int guest_memory_write(const struct guest_memory *memory, uint64_t gpa, const void *from,
 		       size_t length_bytes);
 
-/* Bytes of a dirty bitmap that covers all regions (proto/worker.proto, DirtyLog). */
+/* Bytes of a dirty bitmap that covers all regions (proto/worker.proto, DirtyLog), a multiple of 8.
+ */
 size_t guest_memory_dirty_log_bytes(const struct guest_memory *memory);
 
-/* Start logging into fd (a memfd of at least that size, not shrinkable by its owner's rules;
- * checked). Not taken. */
+/* Start logging into fd (a memfd of at least that size with F_SEAL_SHRINK; checked). Not taken. A
+ * log that is on is replaced. */
 int guest_memory_dirty_log_start(struct guest_memory *memory, int fd, struct error *err);
 void guest_memory_dirty_log_stop(struct guest_memory *memory);
 
 /*
  * Record that this process wrote [hva, hva + length_bytes), which lies in one region. Cheap when
- * logging is off. Any thread. Must be called after the write and before its completion is
- * published.
+ * logging is off. Any thread, but none may be in here while the log is started or stopped: in a
+ * worker that means the loop's thread, or a drained device. Must be called after the write and
+ * before its completion is published.
  */
 void guest_memory_mark_dirty(const struct guest_memory *memory, const void *hva,
 			     size_t length_bytes);

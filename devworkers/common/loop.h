@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The worker's event loop: epoll, edge or level triggered fds, one optional hook that runs before
- * the loop sleeps. Small on purpose: workers link as little as they can. Owned by one thread.
+ * The worker's event loop: epoll, edge or level triggered fds, a few timers, one optional hook that
+ * runs before the loop sleeps. Small on purpose: workers link as little as they can. Owned by one
+ * thread.
  */
 #ifndef BULKHEAD_DEVWORKERS_COMMON_LOOP_H
 #define BULKHEAD_DEVWORKERS_COMMON_LOOP_H
@@ -28,11 +29,15 @@ void loop_unwatch(struct loop_watch *watch); /* accepts NULL; safe inside callba
 
 void loop_set_idle(struct loop *loop, loop_idle_fn callback, void *opaque);
 
-/* Wake up no later than deadline_ms of CLOCK_MONOTONIC and call the timer. UINT64_MAX: off. */
-void loop_set_timer(struct loop *loop, uint64_t deadline_ms, void (*callback)(void *),
-		    void *opaque);
+/*
+ * Wake up no later than deadline_ms of CLOCK_MONOTONIC and call the timer, once. A timer is named
+ * by callback and opaque together: setting it again moves it, UINT64_MAX turns it off. -ENOSPC when
+ * four others are armed.
+ */
+int loop_set_timer(struct loop *loop, uint64_t deadline_ms, void (*callback)(void *), void *opaque);
 
-/* Run until loop_stop(). Returns the value given to it. */
+/* Run until loop_stop() (also called before). Returns the value given to it, or a negative errno.
+ */
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop, int result);
 

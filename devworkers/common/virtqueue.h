@@ -54,23 +54,44 @@ struct virtqueue {
 	uint16_t *available;
 	void *used;
 	uint16_t next_available, next_used;
+	uint16_t available_seen; /* the driver's index as read last, already checked */
 	uint16_t signalled_used; /* used index when the driver was last told (EVENT_IDX) */
 	bool signalled_used_valid;
 	bool enabled, broken;
+	bool take_over_pending;		 /* the in-flight log has not been looked at yet */
 	uint16_t in_flight;		 /* popped, not yet pushed */
 	struct inflight_queue *inflight; /* NULL: no in-flight log */
 	int kick_fd, call_fd;		 /* eventfds, owned */
+	uint16_t unpublished_count;	 /* pushed, used index not yet published */
+	uint16_t replay_next, replay_count;
+	uint64_t pops_after_replay;			   /* chains popped from the ring itself */
+	uint64_t in_flight_heads[VIRTQUEUE_MAX_SIZE / 64]; /* a bit a head */
+	uint16_t unpublished[VIRTQUEUE_MAX_SIZE];	   /* kept for the in-flight log only */
+	uint16_t replay[VIRTQUEUE_MAX_SIZE]; /* heads that an earlier worker left undone */
 };
 
 /*
  * Check and translate the rings: size, alignment (16/2/4), no overflow, each wholly inside guest
- * memory. memory is borrowed and must outlive the queue; kick_fd and call_fd are taken on success.
- * -EINVAL with the reason otherwise. in-flight entries of a restarted worker are re-queued first by
- * pop.
+ * memory. Touches none of them (on-demand memory may not be served yet). memory is borrowed and
+ * must outlive the queue; kick_fd and call_fd are taken on success. -EINVAL with the reason
+ * otherwise. in-flight entries of a restarted worker are re-queued first by pop.
  */
 int virtqueue_start(struct virtqueue *queue, const struct virtqueue_config *config,
 		    const struct guest_memory *memory, struct inflight_queue *inflight, int kick_fd,
 		    int call_fd, struct error *err);
+
+/*
+ * First touch of the rings: go on from the in-flight log if an earlier worker left one. Called by
+ * the first pop if not before. With a log that was in use the indices come from it and the ring,
+ * not from the configuration.
+ */
+void virtqueue_take_over(struct virtqueue *queue);
+
+/*
+ * For restored indices: -EINVAL unless the driver's available index is at most a queue ahead of
+ * next_available. (A running queue is checked by pop.)
+ */
+int virtqueue_check_available(const struct virtqueue *queue, struct error *err);
 
 /* Close the eventfds and forget the rings. Accepts a zeroed or stopped queue. */
 void virtqueue_stop(struct virtqueue *queue);
@@ -91,16 +112,23 @@ int virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain *chain, struct
  */
 void virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written_bytes);
 
+/*
+ * The same without publishing: for batches. The driver sees nothing until virtqueue_publish() or
+ * virtqueue_notify(), which must follow before the loop sleeps.
+ */
+void virtqueue_push_deferred(struct virtqueue *queue, uint16_t head, uint32_t written_bytes);
+void virtqueue_publish(struct virtqueue *queue);
+
 /* Mark the first written_bytes of the chain's writable segments dirty. Before virtqueue_push(). */
 void virtqueue_chain_mark_dirty(const struct virtqueue *queue, const struct virtqueue_chain *chain,
 				uint64_t written_bytes);
 
-/* Un-pop the chain popped last (only when nothing was popped after it): for quiesce and
- * back-pressure. */
+/* Un-pop the chain popped last (only when nothing was popped after it; may be repeated backwards):
+ * for quiesce and back-pressure. */
 void virtqueue_unpop(struct virtqueue *queue, uint16_t head);
 
-/* Tell the driver if it wants to know (flags, EVENT_IDX): writes the call eventfd. Once after a
- * batch. */
+/* Publish, and tell the driver if it wants to know (flags, EVENT_IDX): writes the call eventfd.
+ * Once after a batch. */
 void virtqueue_notify(struct virtqueue *queue);
 
 /* Tell the driver whatever its suppression says: after restore, resume and restart. */
