@@ -27,17 +27,17 @@
 #include <protobuf-c/protobuf-c.h>
 
 #include "ipc/error.h"
+#include "ipc/frame.h"
 
-#define CHANNEL_MAX_FDS		 64
-#define CHANNEL_MAX_PAYLOAD	 (60 * 1024) /* larger state travels as a sealed memfd */
-#define CHANNEL_MAX_PENDING	 64	     /* requests of ours that wait for an answer */
+#define CHANNEL_MAX_FDS		 FRAME_MAX_FDS
+#define CHANNEL_MAX_PAYLOAD	 FRAME_MAX_PAYLOAD /* larger state travels as a sealed memfd */
+#define CHANNEL_MAX_PENDING	 64		   /* requests of ours that wait for an answer */
 #define CHANNEL_MAX_QUEUED_BYTES (1024 * 1024)
 
-enum frame_kind {
-	FRAME_REQUEST = 1, /* wants exactly one reply with the same id and type */
-	FRAME_REPLY = 2,
-	FRAME_EVENT = 3, /* no answer */
-};
+/* Events that a peer may send at once and per second after that: more is a flood. Requests need no
+ * such limit: who does not read the replies is cut off by CHANNEL_MAX_QUEUED_BYTES. */
+#define CHANNEL_EVENT_BURST	  256
+#define CHANNEL_EVENTS_PER_SECOND 256
 
 /* What a handler gets. payload and fds are valid during the call; fds left in the array are closed
  * after it. */
@@ -79,22 +79,32 @@ typedef void (*channel_reply_fn)(void *opaque, struct channel_message *message,
 struct channel_callbacks {
 	/* Present state of the owner, for legal_states. NULL: 0. */
 	unsigned (*state)(void *owner);
-	/* The channel is closed: peer gone (err->code -ECONNRESET) or cut off for a violation
-	 * (-EPROTO). Called once, after all pending requests got their error. The owner may call
-	 * channel_destroy() from its loop later, not from here. */
+	/*
+	 * The channel is closed: peer gone (err->code -ECONNRESET) or cut off for a violation
+	 * (-EPROTO). err starts with the peer's name. Called once, after all pending requests got
+	 * the same error, from channel_dispatch(), channel_expire() or channel_call_sync() only;
+	 * channel_fd() is -1 already, but the fd itself is closed right after this call, so that
+	 * the owner stops watching it here. The owner may call channel_destroy() from its loop
+	 * later, not from here.
+	 */
 	void (*closed)(void *owner, const struct error *err);
 };
 
 /*
  * Make a channel on fd (SOCK_SEQPACKET; owned by the channel from success on; made non-blocking and
  * close-on-exec). peer names the other end in messages ("blk \"root\""); copied. rows and callbacks
- * must outlive the channel. Returns NULL with err set on failure.
+ * must outlive the channel. Returns NULL with err set on failure. Needs fcntl and getsockopt;
+ * afterwards a channel lives on sendmsg, recvmsg, close and memory, and on fcntl
+ * (F_DUPFD_CLOEXEC) to queue descriptors and poll in channel_call_sync().
  */
 struct channel *channel_new(int fd, const char *peer, const struct channel_row *rows,
 			    size_t row_count, const struct channel_callbacks *callbacks,
 			    void *owner, struct error *err);
 
-/* Close and free. Pending requests get -ECANCELED. Accepts NULL. */
+/*
+ * Close and free. Pending requests get -ECANCELED; closed() is not called. Not from a callback or
+ * handler of this channel. The owner has stopped watching the fd. Accepts NULL.
+ */
 void channel_destroy(struct channel *channel);
 
 int channel_fd(const struct channel *channel); /* -1 once closed */
@@ -109,13 +119,25 @@ const char *channel_peer(const struct channel *channel);
  */
 int channel_dispatch(struct channel *channel, unsigned max_packets);
 
-/* Milliseconds of CLOCK_MONOTONIC when the next pending request times out; UINT64_MAX: none. */
+/*
+ * Milliseconds of CLOCK_MONOTONIC when the next pending request times out; UINT64_MAX: none; 0: the
+ * channel failed while something was sent (the peer does not read) and the next channel_expire() or
+ * channel_dispatch() closes it. Ask again after every call into the channel.
+ */
 uint64_t channel_next_deadline_ms(const struct channel *channel);
 
-/* Fail every request whose deadline is not after now_ms. */
+/*
+ * Fail every request whose deadline is not after now_ms. A peer that owes too many answers is cut
+ * off.
+ */
 void channel_expire(struct channel *channel, uint64_t now_ms);
 
 /*
+ * Sending never blocks, never closes the channel and never calls back; any callback may do it.
+ * -ECONNRESET: the channel is closed or the peer is gone; -EMSGSIZE: body longer than
+ * CHANNEL_MAX_PAYLOAD; -ENOBUFS: CHANNEL_MAX_QUEUED_BYTES are waiting for a peer that does not
+ * read; -EINVAL: more than CHANNEL_MAX_FDS, or no row for the reply; -EBUSY: CHANNEL_MAX_PENDING.
+ *
  * Send a request. fds are borrowed (duplicated when the packet has to be queued). callback runs
  * exactly once later, unless this call itself returns an error (then never). body may be NULL for
  * an empty message.
@@ -124,7 +146,10 @@ int channel_request(struct channel *channel, uint16_t type, const ProtobufCMessa
 		    const int *fds, unsigned fd_count, uint32_t timeout_ms,
 		    channel_reply_fn callback, void *opaque, struct error *err);
 
-/* Answer request (id, type). error_code 0 or negative errno with text; body only with 0. */
+/*
+ * Answer request (id, type), at once or later: with body (NULL: empty), or with failure, whose code
+ * (a negative errno) and message reach the peer's callback.
+ */
 int channel_reply(struct channel *channel, uint16_t type, uint32_t id, const ProtobufCMessage *body,
 		  const int *fds, unsigned fd_count, struct error *err);
 int channel_reply_error(struct channel *channel, uint16_t type, uint32_t id,
@@ -138,7 +163,8 @@ int channel_event(struct channel *channel, uint16_t type, const ProtobufCMessage
  * this channel only, so events and requests of the peer are handled meanwhile. On success
  * *reply_body is the unpacked reply (caller frees with protobuf_c_message_free_unpacked(…, NULL);
  * NULL if the row has no descriptor) and fds are moved to reply_fds (at most *reply_fd_count in;
- * actual number out).
+ * actual number out; NULL: none is kept). Not from a callback. -ETIMEDOUT, -ECONNRESET, -EPROTO,
+ * or the peer's own error.
  */
 int channel_call_sync(struct channel *channel, uint16_t type, const ProtobufCMessage *body,
 		      const int *fds, unsigned fd_count, uint32_t timeout_ms,

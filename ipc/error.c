@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void error_format(struct error *err, int code, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void
+error_format(struct error *err, int code, const char *format, va_list arguments)
 {
 	err->code = code;
 	if (vsnprintf(err->message, sizeof(err->message), format, arguments) < 0)
