@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the core asks of a worker, and what it accepts from one. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "devworkers/common/guest_memory.h"
+#include "devworkers/common/inflight_log.h"
+#include "ipc/cleanup.h"
+#include "ipc/log.h"
+#include "vmm/core/workers/worker_device_parts.h"
+
+#define MAX_STATE_BYTES (4U * 1024 * 1024)
+
+static int on_config_changed(void *owner, struct channel_message *message, struct error *err)
+{
+	struct worker_device *device = owner;
+	const Bulkhead__Worker__ConfigChanged *event =
+		(const Bulkhead__Worker__ConfigChanged *)message->body;
+
+	if (event->config_space.len > VIRTIO_PCI_MAX_CONFIG_SPACE)
+		return error_set(err, -EPROTO, "config space of %zu bytes",
+				 event->config_space.len);
+	if (device->transport)
+		virtio_pci_set_config_space(device->transport, event->config_space.data,
+					    event->config_space.len);
+	return 0;
+}
+
+static int on_needs_reset(void *owner, struct channel_message *message, struct error *err)
+{
+	struct worker_device *device = owner;
+	const Bulkhead__Worker__NeedsReset *event =
+		(const Bulkhead__Worker__NeedsReset *)message->body;
+
+	(void)err;
+	log_warning("device \"%s\": needs a reset by its driver: %.200s", device->id,
+		    event->reason);
+	if (device->transport)
+		virtio_pci_set_needs_reset(device->transport);
+	return 0;
+}
+
+#define REPLY(message_type, text, body_descriptor)                                                 \
+	{                                                                                          \
+		.type = BULKHEAD__WORKER__MESSAGE_TYPE__##message_type, .kind = FRAME_REPLY,       \
+		.name = (text), .descriptor = (body_descriptor)                                    \
+	}
+
+const struct channel_row worker_device_rows[] = {
+	REPLY(MESSAGE_CONFIGURE, "configure", &bulkhead__worker__configured__descriptor),
+	{
+		.type = BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_ACTIVATE,
+		.kind = FRAME_REPLY,
+		.name = "activate",
+		.descriptor = &bulkhead__worker__empty__descriptor,
+		.max_fds = 1, /* the userfaultfd of memory served on demand */
+	},
+	REPLY(MESSAGE_RESET, "reset", &bulkhead__worker__empty__descriptor),
+	REPLY(MESSAGE_QUIESCE, "quiesce", &bulkhead__worker__empty__descriptor),
+	{
+		.type = BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_SAVE_STATE,
+		.kind = FRAME_REPLY,
+		.name = "save-state",
+		.descriptor = &bulkhead__worker__state_reply__descriptor,
+		.max_fds = 1, /* a sealed memfd when the state is larger than a packet */
+	},
+	REPLY(MESSAGE_RESUME, "resume", &bulkhead__worker__empty__descriptor),
+	REPLY(MESSAGE_UPDATE, "update", &bulkhead__worker__empty__descriptor),
+	REPLY(MESSAGE_DIRTY_LOG, "dirty-log", &bulkhead__worker__empty__descriptor),
+	REPLY(MESSAGE_STATS, "stats", &bulkhead__worker__stats__descriptor),
+	REPLY(MESSAGE_SHUTDOWN, "shutdown", &bulkhead__worker__empty__descriptor),
+	{
+		.type = BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_CONFIG_CHANGED,
+		.kind = FRAME_EVENT,
+		.name = "config-changed",
+		.descriptor = &bulkhead__worker__config_changed__descriptor,
+		.max_payload_bytes = 2 * VIRTIO_PCI_MAX_CONFIG_SPACE,
+		.handler = on_config_changed,
+	},
+	{
+		.type = BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_NEEDS_RESET,
+		.kind = FRAME_EVENT,
+		.name = "needs-reset",
+		.descriptor = &bulkhead__worker__needs_reset__descriptor,
+		.max_payload_bytes = 1024,
+		.handler = on_needs_reset,
+	},
+};
+const size_t worker_device_row_count = sizeof(worker_device_rows) / sizeof(*worker_device_rows);
+
+/* Send a request and keep the poll events in step. */
+static int worker_request_send(struct worker_device *device, uint16_t type,
+			       const ProtobufCMessage *body, const int *fds, unsigned fd_count,
+			       uint32_t timeout_ms, channel_reply_fn reply, void *opaque,
+			       struct error *err)
+{
+	int result;
+
+	if (!device->channel)
+		return error_set(err, -ENOTCONN, "device \"%s\" has no worker", device->id);
+	result = channel_request(device->channel, type, body, fds, fd_count, timeout_ms, reply,
+				 opaque, err);
+	channel_watch_update(&device->watch);
+	return result;
+}
+
+int worker_request_simple(struct worker_device *device, uint16_t type, uint32_t timeout_ms,
+			  channel_reply_fn reply, void *opaque, struct error *err)
+{
+	Bulkhead__Worker__Empty empty = BULKHEAD__WORKER__EMPTY__INIT;
+
+	return worker_request_send(device, type, &empty.base, NULL, 0, timeout_ms, reply, opaque,
+				   err);
+}
+
+static void on_configure_reply(void *opaque, struct channel_message *message,
+			       const struct error *err)
+{
+	struct worker_device *device = opaque;
+
+	worker_device_on_configured(
+		device, message ? (Bulkhead__Worker__Configured *)(uintptr_t)message->body : NULL,
+		err);
+}
+
+int worker_request_configure(struct worker_device *device, struct error *err)
+{
+	Bulkhead__Worker__Configure request = BULKHEAD__WORKER__CONFIGURE__INIT;
+
+	request.device_id = device->id;
+	request.device.data = device->config;
+	request.device.len = device->config_bytes;
+	request.saved_state.data = device->saved_state;
+	request.saved_state.len = device->saved_state_bytes;
+	return worker_request_send(device, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_CONFIGURE,
+				   &request.base, device->fds, device->fd_count,
+				   WORKER_CONFIGURE_TIMEOUT_MS, on_configure_reply, device, err);
+}
+
+/* The in-flight log lives in the core's memfd, so that it outlives the worker. */
+static int worker_open_inflight_log(struct worker_device *device, struct error *err)
+{
+	unsigned queue_count = (unsigned)device->configured->n_queue_sizes;
+	unsigned queue_size = 0;
+	cleanup_fd int fd = -1;
+
+	if (device->inflight_fd >= 0)
+		return 0;
+	for (unsigned i = 0; i < queue_count; i++)
+		if (device->configured->queue_sizes[i] > queue_size)
+			queue_size = device->configured->queue_sizes[i];
+	fd = memfd_create("in-flight-log", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0 || ftruncate(fd, (off_t)inflight_log_bytes(queue_count, queue_size)) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return error_set_errno(err, -errno, "device \"%s\": cannot make its in-flight log",
+				       device->id);
+	device->inflight_fd = fd_steal(&fd);
+	return 0;
+}
+
+struct activate_message {
+	Bulkhead__Worker__Activate body;
+	Bulkhead__Worker__MemoryRegion regions[GUEST_MEMORY_MAX_REGIONS];
+	Bulkhead__Worker__MemoryRegion *region_pointers[GUEST_MEMORY_MAX_REGIONS];
+	Bulkhead__Worker__Queue queues[VIRTIO_PCI_MAX_QUEUES];
+	Bulkhead__Worker__Queue *queue_pointers[VIRTIO_PCI_MAX_QUEUES];
+	int fds[CHANNEL_MAX_FDS];
+	unsigned fd_count;
+};
+
+static void activate_add_memory(struct activate_message *message, const struct guest_memory *memory)
+{
+	for (unsigned i = 0; i < memory->region_count; i++) {
+		const struct guest_memory_region *region = &memory->regions[i];
+
+		bulkhead__worker__memory_region__init(&message->regions[i]);
+		message->regions[i].guest_physical_address = region->gpa;
+		message->regions[i].size_bytes = region->size_bytes;
+		message->regions[i].file_offset = region->file_offset;
+		message->region_pointers[i] = &message->regions[i];
+		message->fds[message->fd_count++] = region->fd;
+	}
+	message->body.memory = message->region_pointers;
+	message->body.n_memory = memory->region_count;
+}
+
+static void activate_add_queues(struct activate_message *message,
+				const struct virtio_activation *activation, bool restored)
+{
+	for (unsigned i = 0; i < activation->queue_count; i++) {
+		const struct virtio_queue_setup *setup = &activation->queues[i];
+		Bulkhead__Worker__Queue *queue = &message->queues[i];
+
+		bulkhead__worker__queue__init(queue);
+		queue->index = setup->index;
+		queue->size = setup->size;
+		queue->descriptor_area = setup->descriptor_area;
+		queue->driver_area = setup->driver_area;
+		queue->device_area = setup->device_area;
+		queue->restored = restored;
+		message->queue_pointers[i] = queue;
+		message->fds[message->fd_count++] = setup->kick_fd;
+		message->fds[message->fd_count++] = setup->call_fd;
+	}
+	message->body.queues = message->queue_pointers;
+	message->body.n_queues = activation->queue_count;
+}
+
+int worker_request_activate(struct worker_device *device,
+			    const struct virtio_activation *activation, bool restored,
+			    channel_reply_fn reply, struct error *err)
+{
+	struct activate_message message = {.fd_count = 0};
+
+	if (worker_open_inflight_log(device, err) < 0)
+		return err->code;
+	bulkhead__worker__activate__init(&message.body);
+	message.body.features = activation->features;
+	activate_add_memory(&message, device->context.memory);
+	activate_add_queues(&message, activation, restored);
+	message.body.has_inflight_log = true;
+	message.fds[message.fd_count++] = device->inflight_fd;
+	if (device->context.userfaultfd_device >= 0) {
+		message.body.memory_on_demand = true;
+		message.fds[message.fd_count++] = device->context.userfaultfd_device;
+	}
+	return worker_request_send(device, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_ACTIVATE,
+				   &message.body.base, message.fds, message.fd_count,
+				   WORKER_ACTIVATE_TIMEOUT_MS, reply, device, err);
+}
+
+static int worker_begin_request(struct worker_device *device, worker_device_done_fn done,
+				void *opaque, struct error *err)
+{
+	if (device->request_open)
+		return error_set(err, -EBUSY, "device \"%s\" is busy with another request",
+				 device->id);
+	device->request_open = true;
+	device->done = done;
+	device->done_opaque = opaque;
+	return 0;
+}
+
+static void worker_end_request(struct worker_device *device)
+{
+	device->request_open = false;
+	device->done = NULL;
+}
+
+static void on_quiesce_reply(void *opaque, struct channel_message *message, const struct error *err)
+{
+	struct worker_device *device = opaque;
+
+	if (message && device->state == WORKER_DEVICE_ACTIVE)
+		device->state = WORKER_DEVICE_QUIESCED;
+	worker_device_finish_request(device, message ? NULL : err);
+}
+
+int worker_device_quiesce(struct worker_device *device, uint32_t timeout_ms,
+			  worker_device_done_fn done, void *opaque, struct error *err)
+{
+	if (worker_begin_request(device, done, opaque, err) < 0)
+		return err->code;
+	if (worker_request_simple(device, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_QUIESCE,
+				  timeout_ms, on_quiesce_reply, device, err) < 0) {
+		worker_end_request(device);
+		return err->code;
+	}
+	return 0;
+}
+
+static void on_resume_reply(void *opaque, struct channel_message *message, const struct error *err)
+{
+	struct worker_device *device = opaque;
+
+	if (message && device->state == WORKER_DEVICE_QUIESCED)
+		device->state = WORKER_DEVICE_ACTIVE;
+	worker_device_finish_request(device, message ? NULL : err);
+}
+
+int worker_device_resume(struct worker_device *device, worker_device_done_fn done, void *opaque,
+			 struct error *err)
+{
+	if (worker_begin_request(device, done, opaque, err) < 0)
+		return err->code;
+	if (worker_request_simple(device, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_RESUME,
+				  WORKER_RESUME_TIMEOUT_MS, on_resume_reply, device, err) < 0) {
+		worker_end_request(device);
+		return err->code;
+	}
+	return 0;
+}
+
+static void on_update_reply(void *opaque, struct channel_message *message, const struct error *err)
+{
+	worker_device_finish_request(opaque, message ? NULL : err);
+}
+
+int worker_device_update(struct worker_device *device, const uint8_t *update, size_t update_bytes,
+			 const int *fds, unsigned fd_count, worker_device_done_fn done,
+			 void *opaque, struct error *err)
+{
+	Bulkhead__Worker__Update request = BULKHEAD__WORKER__UPDATE__INIT;
+
+	if (worker_begin_request(device, done, opaque, err) < 0)
+		return err->code;
+	request.device.data = (uint8_t *)(uintptr_t)update;
+	request.device.len = update_bytes;
+	if (worker_request_send(device, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_UPDATE,
+				&request.base, fds, fd_count, WORKER_UPDATE_TIMEOUT_MS,
+				on_update_reply, device, err) < 0) {
+		worker_end_request(device);
+		return err->code;
+	}
+	return 0;
+}
+
+/* A state or counters request carries its own callback, so that it need not be a life-cycle one. */
+struct worker_question {
+	struct worker_device *device;
+	worker_device_state_fn state_done;
+	worker_device_counters_fn counters_done;
+	void *opaque;
+};
+
+static int worker_read_state_fd(int fd, uint8_t **state, size_t *bytes, struct error *err)
+{
+	int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+	int seals = fcntl(fd, F_GET_SEALS);
+	off_t size = lseek(fd, 0, SEEK_END);
+
+	if (seals < 0 || (seals & wanted) != wanted)
+		return error_set(err, -EPROTO, "state memfd is not sealed");
+	if (size <= 0 || size > (off_t)MAX_STATE_BYTES)
+		return error_set(err, -EPROTO, "state of %lld bytes", (long long)size);
+	*state = malloc((size_t)size);
+	if (!*state)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (pread(fd, *state, (size_t)size, 0) != size)
+		return error_set(err, -EPROTO, "state memfd cannot be read");
+	*bytes = (size_t)size;
+	return 0;
+}
+
+static void on_save_reply(void *opaque, struct channel_message *message, const struct error *err)
+{
+	struct worker_question *question = opaque;
+	struct worker_device *device = question->device;
+	struct error failure = ERROR_INIT;
+	cleanup_free uint8_t *from_fd = NULL;
+	const uint8_t *state = NULL;
+	size_t bytes = 0;
+
+	if (!message) {
+		failure = *err;
+	} else if (message->fd_count) {
+		if (worker_read_state_fd(message->fds[0], &from_fd, &bytes, &failure) == 0)
+			state = from_fd;
+	} else {
+		const Bulkhead__Worker__StateReply *reply =
+			(const Bulkhead__Worker__StateReply *)message->body;
+
+		state = reply->state.data;
+		bytes = reply->state.len;
+	}
+	if (failure.code)
+		error_prefix(&failure, "device \"%s\"", device->id);
+	question->state_done(question->opaque, device, state, bytes,
+			     failure.code ? &failure : NULL);
+	free(question);
+}
+
+static struct worker_question *worker_question_new(struct worker_device *device, void *opaque,
+						   struct error *err)
+{
+	struct worker_question *question = calloc(1, sizeof(*question));
+
+	if (!question) {
+		error_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	question->device = device;
+	question->opaque = opaque;
+	return question;
+}
+
+int worker_device_save(struct worker_device *device, uint32_t timeout_ms,
+		       worker_device_state_fn done, void *opaque, struct error *err)
+{
+	struct worker_question *question = worker_question_new(device, opaque, err);
+
+	if (!question)
+		return -ENOMEM;
+	question->state_done = done;
+	if (worker_request_simple(device, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_SAVE_STATE,
+				  timeout_ms, on_save_reply, question, err) < 0) {
+		free(question);
+		return err->code;
+	}
+	return 0;
+}
+
+#define MAX_COUNTERS 32
+
+static void on_stats_reply(void *opaque, struct channel_message *message, const struct error *err)
+{
+	struct worker_question *question = opaque;
+	struct worker_device_counter counters[MAX_COUNTERS];
+	size_t count = 0;
+
+	if (message) {
+		const Bulkhead__Worker__Stats *stats =
+			(const Bulkhead__Worker__Stats *)message->body;
+
+		for (; count < stats->n_counters && count < MAX_COUNTERS; count++) {
+			(void)snprintf(counters[count].name, sizeof(counters[count].name), "%s",
+				       stats->counters[count]->name);
+			counters[count].value = stats->counters[count]->value;
+		}
+	}
+	question->counters_done(question->opaque, question->device, counters, count,
+				message ? NULL : err);
+	free(question);
+}
+
+int worker_device_counters(struct worker_device *device, worker_device_counters_fn done,
+			   void *opaque, struct error *err)
+{
+	struct worker_question *question = worker_question_new(device, opaque, err);
+
+	if (!question)
+		return -ENOMEM;
+	question->counters_done = done;
+	if (worker_request_simple(device, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_STATS,
+				  WORKER_STATS_TIMEOUT_MS, on_stats_reply, question, err) < 0) {
+		free(question);
+		return err->code;
+	}
+	return 0;
+}
