@@ -53,7 +53,7 @@ long_mode_entry:
 
     .section .data.gdt, "aw", @progbits
     .balign 8
-    .globl boot_gdt_pointer
+    .globl boot_gdt
 boot_gdt:
     .quad 0
     .quad 0x00AF9B000000FFFF        /* 0x08: 64-bit code */

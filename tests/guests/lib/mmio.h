@@ -10,54 +10,54 @@
 
 static inline uint8_t mmio_read8(uint64_t gpa)
 {
-    uint8_t value;
+	uint8_t value;
 
-    __asm__ volatile("movb (%1), %0" : "=q"(value) : "r"(gpa) : "memory");
-    return value;
+	__asm__ volatile("movb (%1), %0" : "=q"(value) : "r"(gpa) : "memory");
+	return value;
 }
 
 static inline uint16_t mmio_read16(uint64_t gpa)
 {
-    uint16_t value;
+	uint16_t value;
 
-    __asm__ volatile("movw (%1), %0" : "=r"(value) : "r"(gpa) : "memory");
-    return value;
+	__asm__ volatile("movw (%1), %0" : "=r"(value) : "r"(gpa) : "memory");
+	return value;
 }
 
 static inline uint32_t mmio_read32(uint64_t gpa)
 {
-    uint32_t value;
+	uint32_t value;
 
-    __asm__ volatile("movl (%1), %0" : "=r"(value) : "r"(gpa) : "memory");
-    return value;
+	__asm__ volatile("movl (%1), %0" : "=r"(value) : "r"(gpa) : "memory");
+	return value;
 }
 
 static inline uint64_t mmio_read64(uint64_t gpa)
 {
-    uint64_t value;
+	uint64_t value;
 
-    __asm__ volatile("movq (%1), %0" : "=r"(value) : "r"(gpa) : "memory");
-    return value;
+	__asm__ volatile("movq (%1), %0" : "=r"(value) : "r"(gpa) : "memory");
+	return value;
 }
 
 static inline void mmio_write8(uint64_t gpa, uint8_t value)
 {
-    __asm__ volatile("movb %0, (%1)" : : "q"(value), "r"(gpa) : "memory");
+	__asm__ volatile("movb %0, (%1)" : : "q"(value), "r"(gpa) : "memory");
 }
 
 static inline void mmio_write16(uint64_t gpa, uint16_t value)
 {
-    __asm__ volatile("movw %0, (%1)" : : "r"(value), "r"(gpa) : "memory");
+	__asm__ volatile("movw %0, (%1)" : : "r"(value), "r"(gpa) : "memory");
 }
 
 static inline void mmio_write32(uint64_t gpa, uint32_t value)
 {
-    __asm__ volatile("movl %0, (%1)" : : "r"(value), "r"(gpa) : "memory");
+	__asm__ volatile("movl %0, (%1)" : : "r"(value), "r"(gpa) : "memory");
 }
 
 static inline void mmio_write64(uint64_t gpa, uint64_t value)
 {
-    __asm__ volatile("movq %0, (%1)" : : "r"(value), "r"(gpa) : "memory");
+	__asm__ volatile("movq %0, (%1)" : : "r"(value), "r"(gpa) : "memory");
 }
 
 #endif

@@ -12,4 +12,7 @@
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void print_args(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
 
+/* Frees the output lock by force. Only for the exception path, which never returns. */
+void print_break_lock(void);
+
 #endif
