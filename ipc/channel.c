@@ -14,7 +14,7 @@
 #include "ipc/cleanup.h"
 
 #define DEFAULT_MAX_PACKETS 16
-#define SOCKET_BUFFER_BYTES (4 * CHANNEL_MAX_PAYLOAD)
+#define SOCKET_BUFFER_BYTES (240 * 1024) /* four of the longest packets */
 
 uint64_t channel_now_ms(void)
 {

@@ -32,7 +32,7 @@
 #define CHANNEL_MAX_FDS		 FRAME_MAX_FDS
 #define CHANNEL_MAX_PAYLOAD	 FRAME_MAX_PAYLOAD /* larger state travels as a sealed memfd */
 #define CHANNEL_MAX_PENDING	 64		   /* requests of ours that wait for an answer */
-#define CHANNEL_MAX_QUEUED_BYTES (1024 * 1024)
+#define CHANNEL_MAX_QUEUED_BYTES ((size_t)1024 * 1024)
 
 /* Events that a peer may send at once and per second after that: more is a flood. Requests need no
  * such limit: who does not read the replies is cut off by CHANNEL_MAX_QUEUED_BYTES. */

@@ -113,10 +113,12 @@ static void copy_error_reply(const struct channel *channel, const struct channel
 	size_t bytes =
 		message->payload_bytes < sizeof(text) ? message->payload_bytes : sizeof(text) - 1;
 
+	memcpy(text, message->payload, bytes);
 	for (size_t i = 0; i < bytes; i++) {
 		uint8_t byte = message->payload[i];
 
-		text[i] = byte < 0x20 || byte == 0x7f ? '?' : (char)byte;
+		if (byte < 0x20 || byte == 0x7f)
+			text[i] = '?';
 	}
 	text[bytes] = '\0';
 	error_set(failure, code, "%s: %s", channel->peer, bytes ? text : strerror(-code));

@@ -60,7 +60,7 @@ static int check_lengths(const struct frame_header *header, size_t packet_bytes,
 				 "sent a packet that claims %u bytes of payload and has %zu",
 				 header->payload_bytes, payload_bytes);
 	if (payload_bytes > FRAME_MAX_PAYLOAD)
-		return error_set(err, -EPROTO, "sent %zu bytes of payload, more than %d",
+		return error_set(err, -EPROTO, "sent %zu bytes of payload, more than %zu",
 				 payload_bytes, FRAME_MAX_PAYLOAD);
 	if (header->fd_count != fds_received)
 		return error_set(err, -EPROTO,

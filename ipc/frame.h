@@ -16,7 +16,7 @@
 #define FRAME_MAGIC   0x4b4c5542U /* "BULK" */
 #define FRAME_VERSION 1
 
-#define FRAME_MAX_PAYLOAD (60 * 1024)
+#define FRAME_MAX_PAYLOAD ((size_t)60 * 1024)
 #define FRAME_MAX_FDS	  64
 #define FRAME_MAX_ERRNO	  4095 /* the kernel's MAX_ERRNO */
 

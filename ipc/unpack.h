@@ -15,7 +15,7 @@
 #include "ipc/error.h"
 
 /* What a message of payload_bytes may allocate in all while it is unpacked. */
-#define UNPACK_BASE_BYTES	    (64 * 1024)
+#define UNPACK_BASE_BYTES	    ((size_t)64 * 1024)
 #define UNPACK_BYTES_PER_BYTE	    16
 #define UNPACK_LIMIT(payload_bytes) (UNPACK_BASE_BYTES + UNPACK_BYTES_PER_BYTE * (payload_bytes))
 
