@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a worker process:
+ *   1. read the broker's options, set up the log;
+ *   2. enter the sandbox up to its last stage (devworkers/common/sandbox.h);
+ *   3. make what needs system calls that are forbidden later: loop, channel, the device's own;
+ *   4. lock the sandbox and report to the broker;
+ *   5. serve the core until SHUTDOWN or until it is gone.
+ */
+#include "devworkers/common/worker.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devworkers/common/sandbox.h"
+#include "devworkers/common/worker_context.h"
+#include "ipc/cleanup.h"
+#include "ipc/log.h"
+
+/* All regions, the eventfds of all queues, two messages full of fds, and what a device has. */
+#define WORKER_MAX_FDS 256U
+
+enum worker_option {
+	OPTION_DEVICE_ID = 1,
+	OPTION_VM_NAME,
+	OPTION_LOG_LEVEL,
+	OPTION_LOG_JSON,
+	OPTION_SECCOMP,
+};
+
+struct worker_options {
+	const char *device_id, *vm_name;
+	unsigned log_level;
+	bool log_json;
+	enum sandbox_seccomp_mode seccomp_mode;
+};
+
+static int parse_seccomp(const char *text, enum sandbox_seccomp_mode *mode)
+{
+	if (strcmp(text, "true") == 0)
+		*mode = SANDBOX_SECCOMP_ENFORCE;
+	else if (strcmp(text, "log") == 0)
+		*mode = SANDBOX_SECCOMP_LOG;
+	else if (strcmp(text, "false") == 0)
+		*mode = SANDBOX_SECCOMP_OFF;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int parse_log_level(const char *text, unsigned *level)
+{
+	if (text[0] < '0' || text[0] > '0' + LOG_LEVEL_DEBUG || text[1] != '\0')
+		return -EINVAL;
+	*level = (unsigned)(text[0] - '0');
+	return 0;
+}
+
+static int parse_option(int option, const char *argument, struct worker_options *options)
+{
+	switch (option) {
+	case OPTION_DEVICE_ID:
+		options->device_id = argument;
+		return 0;
+	case OPTION_VM_NAME:
+		options->vm_name = argument;
+		return 0;
+	case OPTION_LOG_LEVEL:
+		return parse_log_level(argument, &options->log_level);
+	case OPTION_LOG_JSON:
+		options->log_json = true;
+		return 0;
+	case OPTION_SECCOMP:
+		return parse_seccomp(argument, &options->seccomp_mode);
+	default:
+		return -EINVAL;
+	}
+}
+
+static int parse_options(int argc, char **argv, struct worker_options *options)
+{
+	static const struct option known[] = {
+		{"device-id", required_argument, NULL, OPTION_DEVICE_ID},
+		{"vm-name", required_argument, NULL, OPTION_VM_NAME},
+		{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+		{"log-json", no_argument, NULL, OPTION_LOG_JSON},
+		{"seccomp", required_argument, NULL, OPTION_SECCOMP},
+		{NULL, 0, NULL, 0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1)
+		if (parse_option(option, optarg, options) < 0)
+			return -EINVAL;
+	return optind == argc ? 0 : -EINVAL;
+}
+
+static void destroy_worker(struct worker *worker)
+{
+	if (!worker)
+		return;
+	if (worker->device && worker->loop && worker->ops->destroy)
+		worker->ops->destroy(worker);
+	if (worker->loop) {
+		worker_release_guest(worker);
+		worker_close_channel(worker);
+	}
+	worker_free_saved(worker->saved);
+	loop_destroy(worker->loop);
+	fd_close(&worker->dirty_log_fd);
+	free(worker->device);
+	free(worker);
+}
+
+static struct worker *new_worker(const struct worker_device_ops *ops,
+				 const struct worker_options *options, struct error *err)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+
+	if (!worker)
+		goto fail;
+	worker->dirty_log_fd = -1;
+	worker->ops = ops;
+	worker->device = calloc(1, ops->state_size ? ops->state_size : 1);
+	if (!worker->device)
+		goto fail;
+	(void)snprintf(worker->device_id, sizeof(worker->device_id), "%s",
+		       options->device_id ? options->device_id : "");
+	(void)snprintf(worker->vm_name, sizeof(worker->vm_name), "%s",
+		       options->vm_name ? options->vm_name : "");
+	return worker;
+fail:
+	error_set_errno(err, -ENOMEM, "worker");
+	destroy_worker(worker);
+	return NULL;
+}
+
+/* Between the sandbox's stages and its lock. */
+static int prepare_worker(void *opaque, struct error *err)
+{
+	struct worker *worker = opaque;
+	int ret;
+
+	worker->loop = loop_new();
+	if (!worker->loop)
+		return error_set_errno(err, -errno, "event loop");
+	ret = worker_open_channel(worker, SANDBOX_CORE_FD, err);
+	if (ret < 0)
+		return ret;
+	return worker->ops->prepare ? worker->ops->prepare(worker, err) : 0;
+}
+
+static int run_worker(struct worker *worker, const struct worker_options *options,
+		      struct error *err)
+{
+	const struct sandbox_options sandbox = {
+		.policy = worker->ops->seccomp_policy,
+		.seccomp_mode = options->seccomp_mode,
+		.max_fds = WORKER_MAX_FDS,
+	};
+	int ret = sandbox_enter_and_report(&sandbox, prepare_worker, worker, err);
+
+	if (ret < 0)
+		return ret;
+	ret = loop_run(worker->loop);
+	if (ret < 0)
+		return error_set_errno(err, ret, "event loop");
+	return ret;
+}
+
+static void set_up_log(const struct worker_device_ops *ops, const struct worker_options *options)
+{
+	log_setup(&(struct log_options){
+		.fd = SANDBOX_LOG_FD,
+		.level = (enum log_level)options->log_level,
+		.json = options->log_json,
+		.vm_name = options->vm_name,
+		.process = ops->kind,
+		.device = options->device_id,
+	});
+}
+
+int worker_main(int argc, char **argv, const struct worker_device_ops *ops)
+{
+	struct worker_options options = {.log_level = LOG_LEVEL_WARNING,
+					 .seccomp_mode = SANDBOX_SECCOMP_ENFORCE};
+	struct error err = ERROR_INIT;
+	struct worker *worker;
+	int ret;
+
+	if (parse_options(argc, argv, &options) < 0) {
+		(void)fprintf(stderr,
+			      "usage: bulkhead-%s [--device-id=ID] [--vm-name=NAME] "
+			      "[--log-level=0..3] [--log-json] [--seccomp=true|log|false]\n"
+			      "A device worker, started by bulkhead-broker.\n",
+			      ops->kind);
+		return EXIT_FAILURE;
+	}
+	set_up_log(ops, &options);
+	worker = new_worker(ops, &options, &err);
+	ret = worker ? run_worker(worker, &options, &err) : -ENOMEM;
+	if (ret < 0)
+		log_error("%s", err.message);
+	destroy_worker(worker);
+	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+void *worker_device(struct worker *worker)
+{
+	return worker->device;
+}
+
+struct loop *worker_loop(struct worker *worker)
+{
+	return worker->loop;
+}
+
+const char *worker_device_id(const struct worker *worker)
+{
+	return worker->device_id;
+}
+
+struct guest_memory *worker_memory(struct worker *worker)
+{
+	return &worker->memory;
+}
+
+uint64_t worker_features(const struct worker *worker)
+{
+	return worker->features;
+}
