@@ -35,8 +35,11 @@ struct boot_entry {
 int boot_load(const struct boot_request *request, const struct guest_memory *memory,
 	      struct boot_entry *entry, struct error *err);
 
-/* Guest-physical address of the 16-byte VM generation id inside the ACPI area, as the DSDT
- * publishes it. */
+/*
+ * Guest-physical address of the 16-byte VM generation id inside the ACPI area, as the DSDT
+ * publishes it (Microsoft, "Virtual Machine Generation ID"). boot_load() puts a fresh random id
+ * there; whoever makes a clone writes another and notifies GPE_VMGENID.
+ */
 uint64_t boot_vmgenid_gpa(void);
 
 #endif
