@@ -30,7 +30,8 @@ static scmp_filter_ctx policy_compile(const struct policy *policy)
 		policy_fail("libseccomp", 0, "seccomp_attr_set failed");
 	for (unsigned i = 0; i < policy->rule_count; i++) {
 		const struct policy_rule *rule = &policy->rules[i];
-		int rc = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, rule->syscall_number,
+		uint32_t verdict = rule->refused ? SCMP_ACT_ERRNO(ENOSYS) : SCMP_ACT_ALLOW;
+		int rc = seccomp_rule_add_array(filter, verdict, rule->syscall_number,
 						rule->condition_count, rule->conditions);
 
 		if (rc != 0 && rc != -EEXIST)

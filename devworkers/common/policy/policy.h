@@ -22,9 +22,10 @@ enum policy_default {
 	POLICY_DEFAULT_KILL,   /* the kernel kills the process */
 };
 
-/* One allowed call, from one line. */
+/* One call, from one line: allowed, or refused with ENOSYS where a library then does without it. */
 struct policy_rule {
 	int syscall_number;
+	bool refused;
 	unsigned condition_count;
 	struct scmp_arg_cmp conditions[POLICY_MAX_CONDITIONS]; /* all must hold */
 	const char *file;				       /* where it stands, for messages */

@@ -51,7 +51,7 @@ static void line_read_include(struct policy *policy, const char *file, unsigned 
 }
 
 static void line_read_rule(struct policy *policy, const char *file, unsigned line,
-			   const char *syscall, char **save)
+			   const char *syscall, bool refused, char **save)
 {
 	struct policy_rule *rule = &policy->rules[policy->rule_count];
 	char *word;
@@ -61,6 +61,7 @@ static void line_read_rule(struct policy *policy, const char *file, unsigned lin
 	rule->file = file;
 	rule->line = line;
 	rule->condition_count = 0;
+	rule->refused = refused;
 	rule->syscall_number = seccomp_syscall_resolve_name(syscall);
 	if (rule->syscall_number == __NR_SCMP_ERROR)
 		policy_fail(file, line, "unknown system call \"%s\"", syscall);
@@ -90,7 +91,13 @@ static void line_read(struct policy *policy, const char *file, unsigned line, ch
 	} else {
 		if (!reason)
 			policy_fail(file, line, "\"%s\" has no reason", word);
-		line_read_rule(policy, file, line, word, &save);
+		bool refused = strcmp(word, "refuse") == 0;
+
+		if (refused)
+			word = strtok_r(NULL, " \t\n", &save);
+		if (!word)
+			policy_fail(file, line, "expected \"refuse SYSCALL\"");
+		line_read_rule(policy, file, line, word, refused, &save);
 	}
 }
 

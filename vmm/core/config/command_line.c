@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/core/config/command_line.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/core/config/option_string.h"
+#include "vmm/core/config/vm_config.h"
+
+enum option_key {
+	KEY_KERNEL = 0x100,
+	KEY_INITRAMFS,
+	KEY_CMDLINE,
+	KEY_CPUS,
+	KEY_MEMORY,
+	KEY_DISK,
+	KEY_RNG,
+	KEY_CONSOLE,
+	KEY_SERIAL,
+	KEY_SECCOMP,
+	KEY_LOG_FILE,
+	KEY_LOG_FORMAT,
+	KEY_NAME,
+	KEY_UID_RANGE,
+};
+
+static const struct argp_option options[] = {
+	{0, 0, 0, 0, "The virtual machine:", 1},
+	{"kernel", KEY_KERNEL, "PATH", 0, "bzImage or ELF vmlinux with a PVH entry", 1},
+	{"initramfs", KEY_INITRAMFS, "PATH", 0, "initial RAM file system", 1},
+	{"cmdline", KEY_CMDLINE, "TEXT", 0, "kernel command line", 1},
+	{"cpus", KEY_CPUS, "boot=N[,max=N]", 0, "virtual CPUs, 1 to 16 (default 1)", 1},
+	{"memory", KEY_MEMORY, "size=S[,hugepages=on][,file=PATH][,prefault=on][,thp=on]", 0,
+	 "guest memory: 512M, 4G (default 512M)", 1},
+	{"disk", KEY_DISK,
+	 "path=P[,readonly=on][,direct=on][,id=I][,num_queues=N][,queue_size=N][,serial=S]", 0,
+	 "a raw image or block device; may be repeated, and several may follow one --disk", 1},
+	{"rng", KEY_RNG, "src=PATH", 0, "entropy device (default source /dev/urandom)", 1},
+	{"console", KEY_CONSOLE, "off|null|tty|pty|file=PATH|socket=PATH", 0,
+	 "virtio console (default off)", 1},
+	{"serial", KEY_SERIAL, "off|null|tty|pty|file=PATH|socket=PATH", 0,
+	 "16550A serial port (default tty)", 1},
+	{"name", KEY_NAME, "NAME", 0, "name of the VM in logs and process lists", 1},
+	{0, 0, 0, 0, "This process and its workers:", 2},
+	{"seccomp", KEY_SECCOMP, "true|log|false", 0,
+	 "system call filters: enforce, only log, or none (default true)", 2},
+	{"uid-range", KEY_UID_RANGE, "BASE:COUNT", 0,
+	 "user ids that VMs and their workers may take when started as root", 2},
+	{"log-file", KEY_LOG_FILE, "PATH", 0, "append the log to PATH (default standard error)", 2},
+	{"log-format", KEY_LOG_FORMAT, "text|json", 0, "one line or one JSON object an event", 2},
+	{"verbose", 'v', 0, 0, "more log; twice for debugging", 2},
+	{0},
+};
+
+static const char documentation[] =
+	"Run a virtual machine whose devices are sandboxed processes of their own.\v"
+	"Other uses: `bulkhead check-host` says what this host offers, see its --help.\n\n"
+	"Exit status: 0 the guest shut down; 1 internal error; 2 bad command line or "
+	"configuration; "
+	"3 the host lacks something that is needed; 4 the guest crashed (kernel panic, triple "
+	"fault).";
+
+struct parse_state {
+	struct command_line *line;
+	struct error *err;
+	int last_key;
+};
+
+static int parse_cpus(Bulkhead__Config__Vm *config, const char *text, struct error *err)
+{
+	struct option_field fields[] = {
+		{"boot", OPTION_COUNT, &config->cpus->boot},
+		{"max", OPTION_COUNT, &config->cpus->max},
+	};
+
+	return option_string_parse("--cpus", text, fields, 2, err);
+}
+
+static int parse_memory(Bulkhead__Config__Vm *config, const char *text, struct error *err)
+{
+	struct option_field fields[] = {
+		{"size", OPTION_SIZE, &config->memory->size_bytes},
+		{"hugepages", OPTION_SWITCH, &config->memory->hugepages},
+		{"file", OPTION_STRING, &config->memory->file},
+		{"prefault", OPTION_SWITCH, &config->memory->prefault},
+		{"thp", OPTION_SWITCH, &config->memory->thp},
+	};
+
+	return option_string_parse("--memory", text, fields, 5, err);
+}
+
+static int parse_disk(Bulkhead__Config__Vm *config, const char *text, struct error *err)
+{
+	Bulkhead__Config__Disk *disk = vm_config_add_disk(config);
+	struct option_field fields[] = {
+		{"path", OPTION_STRING, disk ? &disk->path : NULL},
+		{"readonly", OPTION_SWITCH, disk ? &disk->read_only : NULL},
+		{"direct", OPTION_SWITCH, disk ? &disk->direct : NULL},
+		{"id", OPTION_STRING, disk ? &disk->id : NULL},
+		{"num_queues", OPTION_COUNT, disk ? &disk->num_queues : NULL},
+		{"queue_size", OPTION_COUNT, disk ? &disk->queue_size : NULL},
+		{"serial", OPTION_STRING, disk ? &disk->serial : NULL},
+	};
+
+	if (!disk)
+		return error_set(err, -ENOMEM, "out of memory");
+	return option_string_parse("--disk", text, fields, sizeof(fields) / sizeof(*fields), err);
+}
+
+static int parse_rng(Bulkhead__Config__Vm *config, const char *text, struct error *err)
+{
+	Bulkhead__Config__Rng *rng = vm_config_rng(config);
+	struct option_field fields[] = {{"src", OPTION_STRING, rng ? &rng->src : NULL},
+					{"id", OPTION_STRING, rng ? &rng->id : NULL}};
+
+	if (!rng)
+		return error_set(err, -ENOMEM, "out of memory");
+	return option_string_parse("--rng", text, fields, 2, err);
+}
+
+/* "off", "tty", "file=PATH", … as --serial and --console take them. */
+static int parse_terminal(const char *option, const char *text, Bulkhead__Config__SerialMode *mode,
+			  char **path, struct error *err)
+{
+	static const struct {
+		const char *text;
+		Bulkhead__Config__SerialMode mode;
+		bool has_path;
+	} modes[] = {
+		{"off", BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_OFF, false},
+		{"null", BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_NULL, false},
+		{"tty", BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_TTY, false},
+		{"pty", BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_PTY, false},
+		{"file=", BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_FILE, true},
+		{"socket=", BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_SOCKET, true},
+	};
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+		size_t length = strlen(modes[i].text);
+
+		if (modes[i].has_path ? strncmp(text, modes[i].text, length)
+				      : strcmp(text, modes[i].text))
+			continue;
+		*mode = modes[i].mode;
+		if (!modes[i].has_path)
+			return 0;
+		if (!text[length])
+			return error_set(err, -EINVAL, "%s: %s needs a path", option,
+					 modes[i].text);
+		return option_set_string(path, text + length, strlen(text + length));
+	}
+	return error_set(err, -EINVAL, "%s %s: write off, null, tty, pty, file=PATH or socket=PATH",
+			 option, text);
+}
+
+static int parse_console(Bulkhead__Config__Vm *config, const char *text, struct error *err)
+{
+	Bulkhead__Config__Console *console = vm_config_console(config);
+
+	if (!console)
+		return error_set(err, -ENOMEM, "out of memory");
+	return parse_terminal("--console", text, &console->mode, &console->path, err);
+}
+
+static int parse_seccomp(const char *text, enum sandbox_seccomp_mode *mode, struct error *err)
+{
+	if (strcmp(text, "true") == 0)
+		*mode = SANDBOX_SECCOMP_ENFORCE;
+	else if (strcmp(text, "log") == 0)
+		*mode = SANDBOX_SECCOMP_LOG;
+	else if (strcmp(text, "false") == 0)
+		*mode = SANDBOX_SECCOMP_OFF;
+	else
+		return error_set(err, -EINVAL, "--seccomp %s: write true, log or false", text);
+	return 0;
+}
+
+static int parse_log_format(const char *text, bool *json, struct error *err)
+{
+	*json = strcmp(text, "json") == 0;
+	if (!*json && strcmp(text, "text") != 0)
+		return error_set(err, -EINVAL, "--log-format %s: write text or json", text);
+	return 0;
+}
+
+static int parse_string(const char *option, char **target, const char *text, struct error *err)
+{
+	if ((*target)[0])
+		return error_set(err, -EINVAL, "%s is given twice", option);
+	return option_set_string(target, text, strlen(text));
+}
+
+static int parse_vm_option(struct parse_state *state, int key, const char *text)
+{
+	Bulkhead__Config__Vm *config = state->line->config;
+
+	switch (key) {
+	case KEY_KERNEL:
+		return parse_string("--kernel", &config->payload->kernel, text, state->err);
+	case KEY_INITRAMFS:
+		return parse_string("--initramfs", &config->payload->initramfs, text, state->err);
+	case KEY_CMDLINE:
+		return parse_string("--cmdline", &config->payload->cmdline, text, state->err);
+	case KEY_NAME:
+		return parse_string("--name", &config->name, text, state->err);
+	case KEY_CPUS:
+		return parse_cpus(config, text, state->err);
+	case KEY_MEMORY:
+		return parse_memory(config, text, state->err);
+	case KEY_DISK:
+		return parse_disk(config, text, state->err);
+	case KEY_RNG:
+		return parse_rng(config, text, state->err);
+	case KEY_CONSOLE:
+		return parse_console(config, text, state->err);
+	case KEY_SERIAL:
+		return parse_terminal("--serial", text, &config->serial->mode,
+				      &config->serial->path, state->err);
+	default:
+		return -ENOENT;
+	}
+}
+
+static int parse_process_option(struct parse_state *state, int key, const char *text)
+{
+	struct command_line *line = state->line;
+
+	switch (key) {
+	case KEY_SECCOMP:
+		return parse_seccomp(text, &line->seccomp, state->err);
+	case KEY_UID_RANGE:
+		line->uid_range = text;
+		return 0;
+	case KEY_LOG_FILE:
+		line->log_file = text;
+		return 0;
+	case KEY_LOG_FORMAT:
+		return parse_log_format(text, &line->log_json, state->err);
+	case 'v':
+		if (line->log_level < LOG_LEVEL_DEBUG)
+			line->log_level++;
+		return 0;
+	default:
+		return -ENOENT;
+	}
+}
+
+static error_t parse_option(int key, char *text, struct argp_state *argp_state)
+{
+	struct parse_state *state = argp_state->input;
+	int result;
+
+	if (key == ARGP_KEY_ARG) {
+		/* `--disk path=a path=b`: a word of its own belongs to the list before it. */
+		if (state->last_key == KEY_DISK)
+			return -parse_vm_option(state, KEY_DISK, text);
+		return -error_set(state->err, -EINVAL, "unexpected argument \"%s\"", text);
+	}
+	result = parse_vm_option(state, key, text);
+	if (result == 0)
+		state->line->has_vm = true;
+	else if (result == -ENOENT)
+		result = parse_process_option(state, key, text);
+	if (result == -ENOENT)
+		return ARGP_ERR_UNKNOWN;
+	state->last_key = key;
+	return -result;
+}
+
+/* Handled before argp, which would print and leave by itself. */
+static int command_line_answer(int argc, char **argv, const struct argp *argp)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0) {
+			argp_help(argp, stdout, ARGP_HELP_LONG | ARGP_HELP_USAGE | ARGP_HELP_DOC,
+				  (char[]){"bulkhead"});
+			return 1;
+		}
+		if (strcmp(argv[i], "--version") == 0 || strcmp(argv[i], "-V") == 0) {
+			printf("bulkhead v%s\n", BULKHEAD_VERSION);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+int command_line_parse(int argc, char **argv, struct command_line *line, struct error *err)
+{
+	static const struct argp argp = {options, parse_option, NULL, documentation,
+					 NULL,	  NULL,		NULL};
+	struct parse_state state = {.line = line, .err = err};
+	int index = 0;
+
+	*line = (struct command_line){.log_level = LOG_LEVEL_WARNING};
+	if (command_line_answer(argc, argv, &argp))
+		return 1;
+	line->config = vm_config_new();
+	if (!line->config)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (argp_parse(&argp, argc, argv,
+		       ARGP_IN_ORDER | ARGP_NO_EXIT | ARGP_NO_HELP | ARGP_NO_ERRS, &index,
+		       &state)) {
+		if (!err->code)
+			error_set(err, -EINVAL,
+				  "%s: unknown option, or its value is missing; see "
+				  "bulkhead --help",
+				  index > 0 && index <= argc ? argv[index - 1] : "command line");
+		return err->code;
+	}
+	return line->has_vm ? vm_config_complete(line->config, err) : 0;
+}
+
+void command_line_destroy(struct command_line *line)
+{
+	vm_config_free(line->config);
+	line->config = NULL;
+}

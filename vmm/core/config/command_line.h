@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of `bulkhead`, in Cloud Hypervisor's grammar. */
+#ifndef BULKHEAD_VMM_CORE_CONFIG_COMMAND_LINE_H
+#define BULKHEAD_VMM_CORE_CONFIG_COMMAND_LINE_H
+
+#include <stdbool.h>
+
+#include "devworkers/common/sandbox.h"
+#include "ipc/error.h"
+#include "ipc/log.h"
+#include "proto/config.pb-c.h"
+
+struct command_line {
+	Bulkhead__Config__Vm *config; /* owned; completed when has_vm */
+	bool has_vm;		      /* a kernel or another VM option was given */
+	enum sandbox_seccomp_mode seccomp;
+	enum log_level log_level;
+	bool log_json;
+	const char *log_file;  /* NULL: standard error */
+	const char *uid_range; /* BASE:COUNT; NULL: the default */
+};
+
+/*
+ * Parse argv. Returns 0; 1 when everything is done already (--help, --version) and the program
+ * shall exit with status 0; a negative errno with err set for bad input.
+ */
+int command_line_parse(int argc, char **argv, struct command_line *line, struct error *err);
+
+void command_line_destroy(struct command_line *line);
+
+#endif
