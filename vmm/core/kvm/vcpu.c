@@ -13,9 +13,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "devworkers/common/sandbox.h"
 #include "ipc/cleanup.h"
 #include "ipc/log.h"
+#include "vmm/core/kvm/policy-vcpu.seccomp.h"
 #include "vmm/core/kvm/vcpu_exit.h"
 #include "vmm/core/kvm/vcpu_registers.h"
 #include "vmm/core/kvm/x86_64/cpuid.h"
@@ -131,18 +131,16 @@ static void *vcpu_thread_main(void *opaque)
 {
 	struct vcpu *vcpu = opaque;
 	struct vcpu_set *set = vcpu->set;
+	struct error err = ERROR_INIT;
 	char name[16];
 
 	(void)snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
 	pthread_setname_np(pthread_self(), name);
-	if (set->options.policy) {
-		struct error err = ERROR_INIT;
-
-		if (sandbox_install_filter(set->options.policy, 0, &err) < 0) {
-			set->options.fatal(set->options.opaque, vcpu->index, VCPU_FATAL_INTERNAL,
-					   err.message);
-			vcpu->dead = true;
-		}
+	if (sandbox_install_filter(&kvm_vcpu_policy, set->options.seccomp, SANDBOX_FILTER_THREAD,
+				   NULL, &err) < 0) {
+		set->options.fatal(set->options.opaque, vcpu->index, VCPU_FATAL_INTERNAL,
+				   err.message);
+		vcpu->dead = true;
 	}
 	for (;;) {
 		__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);

@@ -13,8 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <linux/filter.h>
-
+#include "devworkers/common/sandbox.h"
 #include "ipc/error.h"
 #include "vmm/core/kvm/vm.h"
 #include "vmm/core/platform/bus.h"
@@ -30,9 +29,9 @@ enum vcpu_fatal {
 struct vcpu_set_options {
 	struct kvm_vm *vm;
 	struct bus *pio, *mmio;
-	unsigned count;			 /* 1..VCPU_MAX */
-	unsigned max;			 /* for the topology */
-	const struct sock_fprog *policy; /* seccomp filter of the vCPU threads; NULL: none */
+	unsigned count;			   /* 1..VCPU_MAX */
+	unsigned max;			   /* for the topology */
+	enum sandbox_seccomp_mode seccomp; /* of the vCPU threads' own policy */
 	void *opaque;
 	/* Both are called on a vCPU thread and must only post. fatal: this vCPU has parked itself
 	 * for good. */

@@ -17,14 +17,15 @@
 #define MSR_TSC			0x10U
 #define MSR_TSC_DEADLINE	0x6e0U
 
-#define LAPIC_LVT_LINT0 0x350
-#define LAPIC_LVT_LINT1 0x360
-#define LVT_MODE_EXTINT 0x700U
-#define LVT_MODE_NMI	0x400U
-#define LVT_MODE_MASK	0x700U
-#define LVT_MASKED	0x10000U
-#define MAX_MSRS	512U
-#define MAX_XSAVE_BYTES 65536
+#define LAPIC_LVT_LINT0	  0x350
+#define LAPIC_LVT_LINT1	  0x360
+#define LVT_MODE_EXTINT	  0x700U
+#define LVT_MODE_NMI	  0x400U
+#define LVT_MODE_MASK	  0x700U
+#define LVT_MASKED	  0x10000U
+#define MAX_CPUID_ENTRIES 256U
+#define MAX_MSRS	  512U
+#define MAX_XSAVE_BYTES	  65536
 
 static int registers_set_msr(int vcpu_fd, uint32_t index, uint64_t value)
 {
@@ -114,11 +115,35 @@ static int registers_capture_xsave(int vcpu_fd, struct vcpu_registers *registers
 	return 0;
 }
 
+static int registers_capture_cpuid(int vcpu_fd, struct vcpu_registers *registers, struct error *err)
+{
+	registers->cpuid = calloc(1, sizeof(*registers->cpuid) +
+					     MAX_CPUID_ENTRIES * sizeof(struct kvm_cpuid_entry2));
+	if (!registers->cpuid)
+		return error_set(err, -ENOMEM, "out of memory");
+	registers->cpuid->nent = MAX_CPUID_ENTRIES;
+	if (ioctl(vcpu_fd, KVM_GET_CPUID2, registers->cpuid) < 0)
+		return error_set_errno(err, -errno, "KVM_GET_CPUID2");
+	return 0;
+}
+
+/* The offset says more than the TSC's value, which is old by the time it is read. */
+static void registers_capture_tsc(int vcpu_fd, struct vcpu_registers *registers)
+{
+	struct kvm_device_attr attribute = {
+		.group = KVM_VCPU_TSC_CTRL,
+		.attr = KVM_VCPU_TSC_OFFSET,
+		.addr = (uint64_t)(uintptr_t)&registers->tsc_offset,
+	};
+	int khz = ioctl(vcpu_fd, KVM_GET_TSC_KHZ, 0);
+
+	registers->tsc_khz = khz > 0 ? (unsigned)khz : 0;
+	registers->has_tsc_offset = ioctl(vcpu_fd, KVM_GET_DEVICE_ATTR, &attribute) == 0;
+}
+
 int vcpu_registers_capture(int system_fd, int vcpu_fd, struct vcpu_registers *registers,
 			   struct error *err)
 {
-	int khz;
-
 	memset(registers, 0, sizeof(*registers));
 	/* First: KVM settles pending INIT and SIPI here, which changes what follows. */
 	if (ioctl(vcpu_fd, KVM_GET_MP_STATE, &registers->mp_state) < 0)
@@ -139,9 +164,8 @@ int vcpu_registers_capture(int system_fd, int vcpu_fd, struct vcpu_registers *re
 		return err->code;
 	if (ioctl(vcpu_fd, KVM_GET_VCPU_EVENTS, &registers->events) < 0)
 		return error_set_errno(err, -errno, "KVM_GET_VCPU_EVENTS");
-	khz = ioctl(vcpu_fd, KVM_GET_TSC_KHZ, 0);
-	registers->tsc_khz = khz > 0 ? (unsigned)khz : 0;
-	return 0;
+	registers_capture_tsc(vcpu_fd, registers);
+	return registers_capture_cpuid(vcpu_fd, registers, err);
 }
 
 /* As many as KVM takes: read-only ones (some feature MSRs) are refused when written and skipped. */
@@ -186,10 +210,27 @@ int vcpu_registers_apply(int vcpu_fd, const struct vcpu_registers *registers, st
 	return 0;
 }
 
+int vcpu_registers_apply_cpuid(int vcpu_fd, const struct vcpu_registers *registers,
+			       struct error *err)
+{
+	int khz = ioctl(vcpu_fd, KVM_GET_TSC_KHZ, 0);
+
+	if (ioctl(vcpu_fd, KVM_SET_CPUID2, registers->cpuid) < 0)
+		return error_set_errno(err, -errno, "KVM_SET_CPUID2");
+	if (registers->tsc_khz && khz > 0 && (unsigned)khz != registers->tsc_khz &&
+	    ioctl(vcpu_fd, KVM_SET_TSC_KHZ, (unsigned long)registers->tsc_khz) < 0)
+		return error_set_errno(err, -errno,
+				       "this host cannot give the guest its TSC rate of %u kHz",
+				       registers->tsc_khz);
+	return 0;
+}
+
 void vcpu_registers_release(struct vcpu_registers *registers)
 {
 	free(registers->xsave);
 	free(registers->msrs);
+	free(registers->cpuid);
 	registers->xsave = NULL;
 	registers->msrs = NULL;
+	registers->cpuid = NULL;
 }

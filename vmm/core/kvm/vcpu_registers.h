@@ -6,7 +6,9 @@
 #ifndef BULKHEAD_VMM_CORE_KVM_VCPU_REGISTERS_H
 #define BULKHEAD_VMM_CORE_KVM_VCPU_REGISTERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <linux/kvm.h>
 
@@ -22,8 +24,11 @@ struct vcpu_registers {
 	struct kvm_xcrs xcrs;
 	void *xsave; /* KVM_GET_XSAVE2, or struct kvm_xsave where that is not to be had; owned */
 	size_t xsave_bytes;
-	struct kvm_msrs *msrs; /* those of KVM_GET_MSR_INDEX_LIST that could be read; owned */
-	unsigned tsc_khz;      /* 0: unknown */
+	struct kvm_msrs *msrs;	  /* those of KVM_GET_MSR_INDEX_LIST that could be read; owned */
+	struct kvm_cpuid2 *cpuid; /* as KVM_SET_CPUID2 took it; owned */
+	unsigned tsc_khz;	  /* 0: unknown */
+	bool has_tsc_offset;
+	uint64_t tsc_offset; /* guest TSC minus host TSC */
 };
 
 /* Give a new vCPU the few settings that firmware would: MTRRs, LINT pins. */
@@ -34,8 +39,16 @@ int vcpu_registers_setup(int vcpu_fd, struct error *err);
 int vcpu_registers_capture(int system_fd, int vcpu_fd, struct vcpu_registers *registers,
 			   struct error *err);
 
-/* Put all back, in the order that KVM needs. */
+/*
+ * Put all back, in the order that KVM needs, but CPUID and the TSC's rate: see
+ * vcpu_registers_apply_cpuid().
+ */
 int vcpu_registers_apply(int vcpu_fd, const struct vcpu_registers *registers, struct error *err);
+
+/* On a new vCPU, before vcpu_registers_apply(): the CPUID and the TSC rate that the state was made
+ * with. */
+int vcpu_registers_apply_cpuid(int vcpu_fd, const struct vcpu_registers *registers,
+			       struct error *err);
 
 void vcpu_registers_release(struct vcpu_registers *registers);
 
