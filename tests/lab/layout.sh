@@ -34,8 +34,8 @@ lab_is_track() {
 # lab_pack DIRECTORY OUTPUT: a newc cpio archive of DIRECTORY, owned by root whoever builds it. Archives are
 # not compressed: unpacking costs more in an emulated machine than the bytes do, and they can be concatenated.
 lab_pack() {
-    (cd "$1" && find . -mindepth 1 | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) >"$2.partial"
-    mv "$2.partial" "$2"
+    (cd "$1" && find . -mindepth 1 | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) >"$2.partial.$$"
+    mv "$2.partial.$$" "$2"
 }
 
 # lab_copy_modules TRACK DESTINATION MODULE...: copies kernel modules and what they need into
