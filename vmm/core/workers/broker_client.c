@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/core/workers/broker_client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ipc/cleanup.h"
+#include "vmm/core/workers/broker_start.h"
+
+#define MESSAGE(name) BULKHEAD__BROKER__MESSAGE_TYPE__MESSAGE_##name
+
+#define HELLO_MS 10000
+#define CALL_MS	 10000
+#define SPAWN_MS 15000 /* longer than the broker gives the process, whose error says more */
+
+struct broker_client {
+	struct channel *channel;
+	struct broker_events events;
+	void *opaque;
+	Bulkhead__Broker__Welcome *welcome;
+	bool ending; /* its going is expected */
+};
+
+/* One SPAWN that waits for its answer. */
+struct spawn_request {
+	broker_spawned_fn callback;
+	void *opaque;
+};
+
+static int on_exited(void *owner, struct channel_message *message, struct error *err)
+{
+	const Bulkhead__Broker__Exited *event = (const Bulkhead__Broker__Exited *)message->body;
+	struct broker_client *client = owner;
+
+	(void)err;
+	if (client->events.exited)
+		client->events.exited(client->opaque, event->pid, event->device_id,
+				      event->exit_status, event->signal);
+	return 0;
+}
+
+static int on_violation(void *owner, struct channel_message *message, struct error *err)
+{
+	const Bulkhead__Broker__Violation *event =
+		(const Bulkhead__Broker__Violation *)message->body;
+	struct broker_client *client = owner;
+
+	(void)err;
+	if (client->events.violation)
+		client->events.violation(client->opaque, event->pid, event->kind, event->device_id,
+					 event->syscall_number, event->syscall_name);
+	return 0;
+}
+
+static const struct channel_row rows[] = {
+	{MESSAGE(HELLO), FRAME_REPLY, "hello", &bulkhead__broker__welcome__descriptor, 0, 0, 0, 0,
+	 NULL},
+	{MESSAGE(DECLARE), FRAME_REPLY, "declare", NULL, 0, 0, 0, 0, NULL},
+	{MESSAGE(OPEN), FRAME_REPLY, "open", &bulkhead__broker__opened__descriptor, 0, 0, 1, 0,
+	 NULL},
+	{MESSAGE(SPAWN), FRAME_REPLY, "spawn", &bulkhead__broker__spawned__descriptor, 0, 0, 0, 0,
+	 NULL},
+	{MESSAGE(KILL), FRAME_REPLY, "kill", NULL, 0, 0, 0, 0, NULL},
+	{MESSAGE(SEAL), FRAME_REPLY, "seal", NULL, 0, 0, 0, 0, NULL},
+	{MESSAGE(SHUTDOWN), FRAME_REPLY, "shutdown", NULL, 0, 0, 0, 0, NULL},
+	{MESSAGE(EXITED), FRAME_EVENT, "exited", &bulkhead__broker__exited__descriptor, 0, 0, 0, 0,
+	 on_exited},
+	{MESSAGE(VIOLATION), FRAME_EVENT, "violation", &bulkhead__broker__violation__descriptor, 0,
+	 0, 0, 0, on_violation},
+};
+
+static void on_closed(void *owner, const struct error *err)
+{
+	struct broker_client *client = owner;
+
+	if (!client->ending && client->events.closed)
+		client->events.closed(client->opaque, err);
+}
+
+static const struct channel_callbacks callbacks = {.closed = on_closed};
+
+static int client_hello(struct broker_client *client, struct error *err)
+{
+	ProtobufCMessage *body = NULL;
+	int rc = channel_call_sync(client->channel, MESSAGE(HELLO), NULL, NULL, 0, HELLO_MS, &body,
+				   NULL, NULL, err);
+
+	if (rc != 0)
+		return error_prefix(err, "broker");
+	client->welcome = (Bulkhead__Broker__Welcome *)body;
+	return 0;
+}
+
+struct broker_client *broker_client_start(const struct broker_start_options *options,
+					  const struct broker_events *events, void *opaque,
+					  struct error *err)
+{
+	struct broker_client *client = calloc(1, sizeof(*client));
+	cleanup_fd int fd = -1;
+
+	if (!client) {
+		(void)error_set_errno(err, -ENOMEM, "broker");
+		return NULL;
+	}
+	client->opaque = opaque;
+	client->ending = true; /* until it has begun */
+	if (events)
+		client->events = *events;
+	fd = broker_start_process(options, err);
+	if (fd < 0)
+		goto fail;
+	client->channel = channel_new(fd, "broker", rows, sizeof(rows) / sizeof(rows[0]),
+				      &callbacks, client, err);
+	if (!client->channel)
+		goto fail;
+	(void)fd_steal(&fd);
+	if (client_hello(client, err) != 0)
+		goto fail;
+	client->ending = false;
+	return client;
+fail:
+	broker_client_destroy(client);
+	return NULL;
+}
+
+void broker_client_destroy(struct broker_client *client)
+{
+	if (!client)
+		return;
+	client->ending = true;
+	channel_destroy(client->channel);
+	if (client->welcome)
+		bulkhead__broker__welcome__free_unpacked(client->welcome, NULL);
+	free(client);
+}
+
+struct channel *broker_client_channel(struct broker_client *client)
+{
+	return client->channel;
+}
+
+const Bulkhead__Broker__Welcome *broker_client_welcome(const struct broker_client *client)
+{
+	return client->welcome;
+}
+
+int broker_client_shutdown(struct broker_client *client, uint32_t timeout_ms, struct error *err)
+{
+	client->ending = true;
+	return channel_call_sync(client->channel, MESSAGE(SHUTDOWN), NULL, NULL, 0, timeout_ms,
+				 NULL, NULL, NULL, err);
+}
+
+int broker_declare(struct broker_client *client, const Bulkhead__Broker__Declare *declare,
+		   struct error *err)
+{
+	return channel_call_sync(client->channel, MESSAGE(DECLARE), &declare->base, NULL, 0,
+				 CALL_MS, NULL, NULL, NULL, err);
+}
+
+int broker_open(struct broker_client *client, const char *id, char *path, size_t path_bytes,
+		int *fd, struct error *err)
+{
+	cleanup_free char *name = strdup(id);
+	Bulkhead__Broker__Open request;
+	ProtobufCMessage *body = NULL;
+	unsigned fd_count = 1;
+	int rc;
+
+	*fd = -1;
+	if (!name)
+		return error_set_errno(err, -ENOMEM, "open %s", id);
+	bulkhead__broker__open__init(&request);
+	request.id = name;
+	rc = channel_call_sync(client->channel, MESSAGE(OPEN), &request.base, NULL, 0, CALL_MS,
+			       &body, fd, &fd_count, err);
+	if (rc != 0)
+		return rc;
+	if (path && path_bytes)
+		(void)snprintf(path, path_bytes, "%s", ((Bulkhead__Broker__Opened *)body)->path);
+	protobuf_c_message_free_unpacked(body, NULL);
+	return *fd >= 0 ? 0 : error_set(err, -EPROTO, "open %s: the broker sent no fd", id);
+}
+
+static void on_spawned(void *opaque, struct channel_message *message, const struct error *err)
+{
+	cleanup_free struct spawn_request *request = opaque;
+	const Bulkhead__Broker__Spawned *reply;
+
+	if (!message) {
+		request->callback(request->opaque, 0, 0, err);
+		return;
+	}
+	reply = (const Bulkhead__Broker__Spawned *)message->body;
+	request->callback(request->opaque, reply->pid, reply->uid, NULL);
+}
+
+static int client_spawn(struct broker_client *client, const char *kind, const char *device_id,
+			bool helper, int core_fd, broker_spawned_fn callback, void *opaque,
+			struct error *err)
+{
+	struct spawn_request *request = malloc(sizeof(*request));
+	cleanup_free char *kind_copy = strdup(kind);
+	cleanup_free char *id_copy = strdup(device_id);
+	Bulkhead__Broker__Spawn spawn;
+	int rc;
+
+	if (!request || !kind_copy || !id_copy) {
+		free(request);
+		return error_set_errno(err, -ENOMEM, "spawn %s", device_id);
+	}
+	*request = (struct spawn_request){.callback = callback, .opaque = opaque};
+	bulkhead__broker__spawn__init(&spawn);
+	spawn.kind = kind_copy;
+	spawn.device_id = id_copy;
+	spawn.gateway = helper;
+	rc = channel_request(client->channel, MESSAGE(SPAWN), &spawn.base, &core_fd, 1, SPAWN_MS,
+			     on_spawned, request, err);
+	if (rc != 0)
+		free(request);
+	return rc;
+}
+
+int broker_spawn(struct broker_client *client, const char *kind, const char *device_id, int core_fd,
+		 broker_spawned_fn callback, void *opaque, struct error *err)
+{
+	return client_spawn(client, kind, device_id, false, core_fd, callback, opaque, err);
+}
+
+int broker_spawn_helper(struct broker_client *client, const char *kind, const char *id, int core_fd,
+			broker_spawned_fn callback, void *opaque, struct error *err)
+{
+	return client_spawn(client, kind, id, true, core_fd, callback, opaque, err);
+}
+
+int broker_spawn_sync(struct broker_client *client, const char *kind, const char *device_id,
+		      int core_fd, int32_t *pid, uint32_t *uid, struct error *err)
+{
+	cleanup_free char *kind_copy = strdup(kind);
+	cleanup_free char *id_copy = strdup(device_id);
+	Bulkhead__Broker__Spawn spawn;
+	ProtobufCMessage *body = NULL;
+	int rc;
+
+	if (!kind_copy || !id_copy)
+		return error_set_errno(err, -ENOMEM, "spawn %s", device_id);
+	bulkhead__broker__spawn__init(&spawn);
+	spawn.kind = kind_copy;
+	spawn.device_id = id_copy;
+	rc = channel_call_sync(client->channel, MESSAGE(SPAWN), &spawn.base, &core_fd, 1, SPAWN_MS,
+			       &body, NULL, NULL, err);
+	if (rc != 0)
+		return rc;
+	if (pid)
+		*pid = ((Bulkhead__Broker__Spawned *)body)->pid;
+	if (uid)
+		*uid = ((Bulkhead__Broker__Spawned *)body)->uid;
+	protobuf_c_message_free_unpacked(body, NULL);
+	return 0;
+}
+
+/* The answer says only whether it was still there. */
+static void on_killed(void *opaque, struct channel_message *message, const struct error *err)
+{
+	(void)opaque;
+	(void)message;
+	(void)err;
+}
+
+int broker_kill(struct broker_client *client, int32_t pid, struct error *err)
+{
+	Bulkhead__Broker__Kill request;
+
+	bulkhead__broker__kill__init(&request);
+	request.pid = pid;
+	return channel_request(client->channel, MESSAGE(KILL), &request.base, NULL, 0, CALL_MS,
+			       on_killed, NULL, err);
+}
+
+int broker_seal(struct broker_client *client, struct error *err)
+{
+	return channel_call_sync(client->channel, MESSAGE(SEAL), NULL, NULL, 0, CALL_MS, NULL, NULL,
+				 NULL, err);
+}
