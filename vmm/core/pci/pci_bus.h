@@ -20,6 +20,22 @@ void pci_bus_destroy(struct pci_bus *bus); /* accepts NULL; devices are gone bef
 
 struct bus *pci_bus_mmio(struct pci_bus *bus);
 
+/*
+ * Plug a device into slot `slot` (1..31, or -1: the first free one): its BARs get addresses, its
+ * config space becomes visible. -EEXIST: taken, -ENOSPC: no slot or no room for a BAR. The device
+ * stays the caller's. Unplugging returns when no handler of the device runs any more; accepts a
+ * device that is not plugged. Not from a bus handler.
+ */
+int pci_bus_plug(struct pci_bus *bus, struct pci_device *device, int slot, struct error *err);
+void pci_bus_unplug(struct pci_device *device);
+
+/*
+ * Make the MMIO bus follow the BAR and command registers of every device. A BAR that cannot be
+ * where the guest put it (outside of the PCI window, over another BAR) does not decode. From
+ * bus_defer() or outside of handlers, without a device's mutex.
+ */
+void pci_bus_place_bars(struct pci_bus *bus);
+
 /* The config address register, for snapshots. */
 uint32_t pci_bus_get_address(struct pci_bus *bus);
 void pci_bus_set_address(struct pci_bus *bus, uint32_t address);

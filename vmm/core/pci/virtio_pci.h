@@ -94,8 +94,8 @@ void virtio_pci_kick_all(struct virtio_pci *virtio);
 
 /*
  * Snapshot: pack the transport's registers, PCI config space, BARs, MSI-X table and pending bits
- * into a protobuf (proto/vm.proto, VirtioPciState), malloc'ed; and apply such a (hostile) blob to a
- * fresh device.
+ * into a protobuf (proto/pci.proto, VirtioPciState), malloc'ed; and apply such a (hostile) blob to
+ * a fresh device.
  */
 int virtio_pci_save(struct virtio_pci *virtio, uint8_t **state, size_t *state_bytes,
 		    struct error *err);
