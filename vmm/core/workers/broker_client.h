@@ -48,8 +48,9 @@ struct broker_events {
 typedef void (*broker_spawned_fn)(void *opaque, int32_t pid, uint32_t uid, const struct error *err);
 
 /*
- * Start the broker and exchange HELLO. events (copied) may be NULL. NULL with err set on failure:
- * then nothing is left running.
+ * Start the broker and exchange HELLO. From then on the calling process leaves no zombies: it must
+ * have no other children that it waits for. events (copied) may be NULL. NULL with err set on
+ * failure: then nothing is left running.
  */
 struct broker_client *broker_client_start(const struct broker_start_options *options,
 					  const struct broker_events *events, void *opaque,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,12 +102,16 @@ static int start_with_fds(const char *program, char *const *argv, int core_fd, i
 	cleanup_fd int core_copy = fcntl(core_fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
 	cleanup_fd int log_copy = fcntl(log_fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
 	char *const no_environment[] = {NULL};
+	/* It is the only child, and the core may not wait for it once it is locked down. */
+	const struct sigaction no_zombies = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDWAIT};
 	posix_spawn_file_actions_t actions;
 	pid_t pid;
 	int rc;
 
 	if (core_copy < 0 || log_copy < 0)
 		return error_set_errno(err, -errno, "fds for the broker");
+	if (sigaction(SIGCHLD, &no_zombies, NULL) != 0)
+		return error_set_errno(err, -errno, "SIGCHLD");
 	rc = posix_spawn_file_actions_init(&actions);
 	if (rc != 0)
 		return error_set_errno(err, -rc, "start the broker");
