@@ -19,9 +19,10 @@
 
 void pci_config_init(struct pci_config *config, const struct pci_identity *identity)
 {
-	uint8_t *bytes = config->bytes;
+	uint8_t *bytes;
 
 	memset(config, 0, sizeof(*config));
+	bytes = config->bytes;
 	little_endian_store(bytes + PCI_VENDOR_ID, 2, identity->vendor_id);
 	little_endian_store(bytes + PCI_DEVICE_ID, 2, identity->device_id);
 	little_endian_store(bytes + PCI_SUBSYSTEM_VENDOR_ID, 2, identity->subsystem_vendor_id);

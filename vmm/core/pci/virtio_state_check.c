@@ -142,6 +142,17 @@ static int check_queues(const struct virtio_pci *virtio, const Bulkhead__Pci__Vi
 	return 0;
 }
 
+static int check_msix(const struct virtio_pci *virtio, const Bulkhead__Pci__MsixState *msix,
+		      struct error *err)
+{
+	if (!msix)
+		return error_set(err, -EINVAL, "no MSI-X registers");
+	if (msix->n_entries != virtio->msix.vector_count)
+		return error_set(err, -EINVAL, "%zu interrupt vectors, the device has %u",
+				 msix->n_entries, virtio->msix.vector_count);
+	return 0;
+}
+
 int virtio_state_check(const struct virtio_pci *virtio, const Bulkhead__Pci__VirtioPciState *state,
 		       struct error *err)
 {
@@ -153,10 +164,5 @@ int virtio_state_check(const struct virtio_pci *virtio, const Bulkhead__Pci__Vir
 		result = check_registers(virtio, state, err);
 	if (result == 0)
 		result = check_queues(virtio, state, err);
-	if (result == 0 && !state->msix)
-		result = error_set(err, -EINVAL, "no MSI-X registers");
-	if (result == 0 && state->msix->n_entries != virtio->msix.vector_count)
-		result = error_set(err, -EINVAL, "%zu interrupt vectors, the device has %u",
-				   state->msix->n_entries, virtio->msix.vector_count);
-	return result;
+	return result == 0 ? check_msix(virtio, state->msix, err) : result;
 }

@@ -36,7 +36,7 @@ struct bus_deferred {
 };
 
 /* What a handler deferred belongs to the access, and an access to the thread that handles it. */
-static _Thread_local struct bus_deferred deferred;
+static __thread struct bus_deferred deferred;
 
 struct bus *bus_new(const char *name)
 {
