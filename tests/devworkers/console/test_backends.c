@@ -178,7 +178,7 @@ static int client_connect(struct console_guest *guest, const struct socket_conso
 static void a_client_of_the_socket_reads_and_writes(void **state)
 {
 	struct console_guest *guest = *state;
-	struct socket_console console;
+	struct socket_console console = {.listener = -1};
 	int client;
 
 	socket_listen(&console);
@@ -193,7 +193,7 @@ static void a_client_of_the_socket_reads_and_writes(void **state)
 static void output_is_dropped_while_there_is_no_client(void **state)
 {
 	struct console_guest *guest = *state;
-	struct socket_console console;
+	struct socket_console console = {.listener = -1};
 	bool waiting;
 	int client;
 
@@ -211,7 +211,7 @@ static void output_is_dropped_while_there_is_no_client(void **state)
 static void the_next_client_waits_until_the_first_is_gone(void **state)
 {
 	struct console_guest *guest = *state;
-	struct socket_console console;
+	struct socket_console console = {.listener = -1};
 	int first, second;
 	struct pollfd poll_fd = {.events = POLLIN};
 
@@ -236,7 +236,7 @@ static void the_next_client_waits_until_the_first_is_gone(void **state)
 static void a_client_that_leaves_while_the_guest_waits_lets_it_go_on(void **state)
 {
 	struct console_guest *guest = *state;
-	struct socket_console console;
+	struct socket_console console = {.listener = -1};
 	bool waiting;
 	int client;
 
@@ -253,7 +253,7 @@ static void a_client_that_leaves_while_the_guest_waits_lets_it_go_on(void **stat
 static void what_a_client_sent_before_it_left_is_delivered(void **state)
 {
 	struct console_guest *guest = *state;
-	struct socket_console console;
+	struct socket_console console = {.listener = -1};
 	static uint8_t data[10000];
 	size_t received = 0;
 	int client;
@@ -281,7 +281,7 @@ static void what_a_client_sent_before_it_left_is_delivered(void **state)
 static void a_client_that_only_listens_keeps_the_output(void **state)
 {
 	struct console_guest *guest = *state;
-	struct socket_console console;
+	struct socket_console console = {.listener = -1};
 	int client;
 
 	socket_listen(&console);
@@ -327,6 +327,7 @@ static void the_flags_of_a_terminal_that_others_use_are_put_back(void **state)
 
 	console_guest_run(guest, MODE(TTY), fds, 2);
 	console_guest_print(guest, "x");
+	assert_reads(master, "x");
 	assert_true(fcntl(slave, F_GETFL) & O_NONBLOCK);
 	assert_int_equal(worker_driver_stop(&guest->driver), 0);
 	assert_false(fcntl(slave, F_GETFL) & O_NONBLOCK);
