@@ -34,10 +34,13 @@
 #define CHANNEL_MAX_PENDING	 64		   /* requests of ours that wait for an answer */
 #define CHANNEL_MAX_QUEUED_BYTES ((size_t)1024 * 1024)
 
-/* Events that a peer may send at once and per second after that: more is a flood. Requests need no
- * such limit: who does not read the replies is cut off by CHANNEL_MAX_QUEUED_BYTES. */
-#define CHANNEL_EVENT_BURST	  256
-#define CHANNEL_EVENTS_PER_SECOND 256
+/*
+ * Events that a peer may send at once and per second after that: more is a flood. Far above what a
+ * guest can cause by making its device ask for resets. Requests need no such limit: who does not
+ * read the replies is cut off by CHANNEL_MAX_QUEUED_BYTES.
+ */
+#define CHANNEL_EVENT_BURST	  1024
+#define CHANNEL_EVENTS_PER_SECOND 8192
 
 /* What a handler gets. payload and fds are valid during the call; fds left in the array are closed
  * after it. */
