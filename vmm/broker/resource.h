@@ -28,6 +28,7 @@ struct resource {
 	bool bound;
 	dev_t bound_device;
 	ino_t bound_inode;
+	int64_t bound_created_ns; /* inode numbers are used again */
 };
 
 struct resource_table {

@@ -2,10 +2,12 @@
 #include "vmm/broker/resource_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -55,11 +57,24 @@ static int socket_bind_private(int fd, const struct sockaddr_un *address)
 	return rc;
 }
 
+/* What stands at path, if that is a socket: enough to know it again. */
+static bool socket_identify(const char *path, struct resource *identity)
+{
+	struct statx status;
+
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &status))
+		return false;
+	identity->bound_device = makedev(status.stx_dev_major, status.stx_dev_minor);
+	identity->bound_inode = status.stx_ino;
+	identity->bound_created_ns =
+		status.stx_btime.tv_sec * 1000000000LL + status.stx_btime.tv_nsec;
+	return S_ISSOCK(status.stx_mode);
+}
+
 int resource_socket_listen(struct resource *resource, struct error *err)
 {
 	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un address;
-	struct stat status;
 	int rc;
 
 	if (fd < 0)
@@ -77,11 +92,7 @@ int resource_socket_listen(struct resource *resource, struct error *err)
 	}
 	if (rc != 0)
 		return error_set_errno(err, rc, "bind socket %s", resource->path);
-	if (lstat(resource->path, &status) == 0) {
-		resource->bound = true;
-		resource->bound_device = status.st_dev;
-		resource->bound_inode = status.st_ino;
-	}
+	resource->bound = socket_identify(resource->path, resource);
 	if (listen(fd, LISTEN_BACKLOG) != 0)
 		return error_set_errno(err, -errno, "listen on %s", resource->path);
 	return fd_steal(&fd);
@@ -89,10 +100,12 @@ int resource_socket_listen(struct resource *resource, struct error *err)
 
 void resource_socket_unlink(struct resource *resource)
 {
-	struct stat status;
+	struct resource found;
 
-	if (resource->bound && lstat(resource->path, &status) == 0 &&
-	    status.st_dev == resource->bound_device && status.st_ino == resource->bound_inode)
+	if (resource->bound && socket_identify(resource->path, &found) &&
+	    found.bound_device == resource->bound_device &&
+	    found.bound_inode == resource->bound_inode &&
+	    found.bound_created_ns == resource->bound_created_ns)
 		(void)unlink(resource->path);
 	resource->bound = false;
 }
