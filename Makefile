@@ -25,7 +25,7 @@ OBJ      := $(BUILD)/obj
 BIN      := $(BUILD)/bin
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-            -Wwrite-strings -Wformat=2 -Wvla -Wundef -Wcast-qual -Wimplicit-fallthrough
+            -Wwrite-strings -Wformat=2 -Wvla -Wundef -Wimplicit-fallthrough
 HARDEN   := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -fPIE \
             -ftrivial-auto-var-init=zero -fno-strict-aliasing
 ifeq ($(SANITIZE),)
@@ -100,7 +100,7 @@ $(OBJ)/%.o: %.c Makefile | generated
 
 $(OBJ)/gen/%.o: $(GEN)/%.c | generated
 	@mkdir -p $(@D)
-	@$(CC) $(filter-out -Wcast-qual -Wshadow,$(ALL_CFLAGS)) -MMD -MP -c $< -o $@
+	@$(CC) $(filter-out -Wshadow,$(ALL_CFLAGS)) -MMD -MP -c $< -o $@
 
 .PHONY: generated
 generated: $(GENERATED_H) $(PROTO_C)
@@ -150,7 +150,7 @@ TEST_HELPERS := $(filter-out $(UNIT_TESTS),$(wildcard tests/ipc/*.c tests/devwor
 test_part  = $(word 3,$(subst /, ,$(1)))
 test_lib   = $(if $(filter vmm,$(word 2,$(subst /, ,$(1)))),$(BUILD)/lib/lib$(call test_part,$(1)).a,$(if $(filter-out common,$(filter $(WORKERS),$(call test_part,$(1)))),$(BUILD)/lib/lib$(call test_part,$(1)).a))
 define unit_test
-$(1:tests/%.c=$(BUILD)/tests/%): $(OBJ)/$(1:.c=.o) $(call objects_of,$(TEST_HELPERS)) $(call test_lib,$(1)) $(COMMON_LIBS)
+$(1:tests/%.c=$(BUILD)/tests/%): $(OBJ)/$(1:.c=.o) $(call objects_of,$(sort $(TEST_HELPERS) $(filter-out $(UNIT_TESTS),$(wildcard $(dir $(1))*.c)))) $(call test_lib,$(1)) $(COMMON_LIBS)
 	@mkdir -p $$(@D)
 	@$(CC) $(ALL_CFLAGS) -pie $$^ -o $$@ $(ALL_LDFLAGS) -lcmocka $$(LIBS_$(call test_part,$(1))) -lprotobuf-c
 endef

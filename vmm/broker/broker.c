@@ -40,6 +40,7 @@ int broker_init(struct broker *broker, const struct broker_options *options, str
 		.kinds = {.program_fds = {-1, -1, -1, -1, -1, -1, -1, -1}},
 		.uids = UID_SLOT_INIT,
 		.cgroup = VM_CGROUP_INIT,
+		.snapshot = SNAPSHOT_DIRECTORY_INIT,
 	};
 	if (broker->null_fd < 0)
 		return error_set_errno(err, -errno, "/dev/null");
@@ -163,6 +164,7 @@ void broker_run(struct broker *broker)
 
 void broker_destroy(struct broker *broker)
 {
+	snapshot_directory_close(&broker->snapshot);
 	resource_table_destroy(&broker->resources);
 	vm_cgroup_destroy(&broker->cgroup);
 	if (broker->channel && broker->shutdown_asked && !broker->core_gone)

@@ -19,6 +19,7 @@
 #include "vmm/broker/options.h"
 #include "vmm/broker/process.h"
 #include "vmm/broker/resource.h"
+#include "vmm/broker/snapshot_directory.h"
 #include "vmm/broker/uid_slot.h"
 
 #define BROKER_MAX_PROCESSES 64
@@ -46,6 +47,7 @@ struct broker {
 	struct uid_slot uids;
 	struct vm_cgroup cgroup;
 	struct resource_table resources;
+	struct snapshot_directory snapshot; /* the one in use */
 	struct process processes[BROKER_MAX_PROCESSES];
 };
 

@@ -111,6 +111,62 @@ static int on_kill(void *owner, struct channel_message *message, struct error *e
 	return reply_plain(broker, message, 0, NULL);
 }
 
+static int on_snapshot_open(void *owner, struct channel_message *message, struct error *err)
+{
+	const Bulkhead__Broker__SnapshotOpen *request =
+		(const Bulkhead__Broker__SnapshotOpen *)message->body;
+	struct broker *broker = owner;
+	const struct resource *resource = resource_table_find(&broker->resources, request->id);
+	struct error failure = ERROR_INIT;
+	int rc;
+
+	(void)err;
+	if (resource &&
+	    resource->kind == BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_DIRECTORY_CREATE)
+		rc = snapshot_directory_create(&broker->snapshot, resource->path, &failure);
+	else if (resource &&
+		 resource->kind == BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_DIRECTORY_READ)
+		rc = snapshot_directory_read(&broker->snapshot, resource->path, &failure);
+	else
+		rc = error_set(&failure, -EPERM, "snapshot \"%.64s\": not declared", request->id);
+	return reply_plain(broker, message, rc, &failure);
+}
+
+static int on_snapshot_file(void *owner, struct channel_message *message, struct error *err)
+{
+	const Bulkhead__Broker__SnapshotFile *request =
+		(const Bulkhead__Broker__SnapshotFile *)message->body;
+	struct broker *broker = owner;
+	struct error failure = ERROR_INIT;
+	cleanup_fd int fd =
+		snapshot_directory_open_file(&broker->snapshot, request->name, &failure);
+
+	(void)err;
+	if (fd < 0)
+		return reply_plain(broker, message, failure.code, &failure);
+	(void)channel_reply(broker->channel, message->type, message->id, NULL, &fd, 1, NULL);
+	return 0;
+}
+
+static int on_snapshot_commit(void *owner, struct channel_message *message, struct error *err)
+{
+	struct broker *broker = owner;
+	struct error failure = ERROR_INIT;
+	int rc = snapshot_directory_commit(&broker->snapshot, &failure);
+
+	(void)err;
+	return reply_plain(broker, message, rc, &failure);
+}
+
+static int on_snapshot_close(void *owner, struct channel_message *message, struct error *err)
+{
+	struct broker *broker = owner;
+
+	(void)err;
+	snapshot_directory_close(&broker->snapshot);
+	return reply_plain(broker, message, 0, NULL);
+}
+
 static int on_seal(void *owner, struct channel_message *message, struct error *err)
 {
 	struct broker *broker = owner;
@@ -144,6 +200,14 @@ const struct channel_row broker_rows[] = {
 	 on_kill},
 	{MESSAGE(SEAL), FRAME_REQUEST, "seal", &bulkhead__broker__empty__descriptor, 0, 0, 0,
 	 IN_ANY, on_seal},
+	{MESSAGE(SNAPSHOT_OPEN), FRAME_REQUEST, "snapshot-open",
+	 &bulkhead__broker__snapshot_open__descriptor, 0, 0, 0, IN_ANY, on_snapshot_open},
+	{MESSAGE(SNAPSHOT_FILE), FRAME_REQUEST, "snapshot-file",
+	 &bulkhead__broker__snapshot_file__descriptor, 0, 0, 0, IN_ANY, on_snapshot_file},
+	{MESSAGE(SNAPSHOT_COMMIT), FRAME_REQUEST, "snapshot-commit",
+	 &bulkhead__broker__empty__descriptor, 0, 0, 0, IN_ANY, on_snapshot_commit},
+	{MESSAGE(SNAPSHOT_CLOSE), FRAME_REQUEST, "snapshot-close",
+	 &bulkhead__broker__empty__descriptor, 0, 0, 0, IN_ANY, on_snapshot_close},
 	{MESSAGE(SHUTDOWN), FRAME_REQUEST, "shutdown", &bulkhead__broker__empty__descriptor, 0, 0,
 	 0, IN_ANY, on_shutdown},
 };

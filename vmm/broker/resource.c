@@ -56,6 +56,27 @@ static int declaration_check(const Bulkhead__Broker__Resource *declaration, cons
 	return 0;
 }
 
+static bool kind_is_directory(Bulkhead__Broker__ResourceKind kind)
+{
+	return kind == BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_DIRECTORY_READ ||
+	       kind == BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_DIRECTORY_CREATE;
+}
+
+/* A VM may be snapshot many times, each time somewhere else. */
+static int resource_replace_directory(struct resource *resource,
+				      const Bulkhead__Broker__Resource *declaration,
+				      const char *path, struct error *err)
+{
+	char *copy = strdup(path);
+
+	if (!copy)
+		return error_set_errno(err, -ENOMEM, "%s", declaration->id);
+	free(resource->path);
+	resource->path = copy;
+	resource->kind = declaration->kind;
+	return 0;
+}
+
 int resource_table_declare(struct resource_table *table,
 			   const Bulkhead__Broker__Resource *declaration, struct error *err)
 {
@@ -68,7 +89,10 @@ int resource_table_declare(struct resource_table *table,
 	rc = declaration_check(declaration, path, err);
 	if (rc != 0)
 		return rc;
-	if (resource_table_find(table, declaration->id))
+	resource = resource_table_find(table, declaration->id);
+	if (resource && kind_is_directory(resource->kind) && kind_is_directory(declaration->kind))
+		return resource_replace_directory(resource, declaration, path, err);
+	if (resource)
 		return error_set(err, -EEXIST, "%s is declared twice", declaration->id);
 	if (table->count == RESOURCE_MAX)
 		return error_set(err, -E2BIG, "more than %d resources", RESOURCE_MAX);

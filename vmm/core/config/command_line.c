@@ -24,6 +24,7 @@ enum option_key {
 	KEY_LOG_FORMAT,
 	KEY_NAME,
 	KEY_UID_RANGE,
+	KEY_ALLOW_MISSING,
 };
 
 static const struct argp_option options[] = {
@@ -48,6 +49,8 @@ static const struct argp_option options[] = {
 	 "system call filters: enforce, only log, or none (default true)", 2},
 	{"uid-range", KEY_UID_RANGE, "BASE:COUNT", 0,
 	 "user ids that VMs and their workers may take when started as root", 2},
+	{"allow-missing-sandbox", KEY_ALLOW_MISSING, "STAGE[,STAGE]", 0,
+	 "start although this host lacks these stages of the sandbox (see the manual)", 2},
 	{"log-file", KEY_LOG_FILE, "PATH", 0, "append the log to PATH (default standard error)", 2},
 	{"log-format", KEY_LOG_FORMAT, "text|json", 0, "one line or one JSON object an event", 2},
 	{"verbose", 'v', 0, 0, "more log; twice for debugging", 2},
@@ -232,6 +235,9 @@ static int parse_process_option(struct parse_state *state, int key, const char *
 		return parse_seccomp(text, &line->seccomp, state->err);
 	case KEY_UID_RANGE:
 		line->uid_range = text;
+		return 0;
+	case KEY_ALLOW_MISSING:
+		line->allow_missing = text;
 		return 0;
 	case KEY_LOG_FILE:
 		line->log_file = text;

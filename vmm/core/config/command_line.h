@@ -16,8 +16,9 @@ struct command_line {
 	enum sandbox_seccomp_mode seccomp;
 	enum log_level log_level;
 	bool log_json;
-	const char *log_file;  /* NULL: standard error */
-	const char *uid_range; /* BASE:COUNT; NULL: the default */
+	const char *log_file;	   /* NULL: standard error */
+	const char *uid_range;	   /* BASE:COUNT; NULL: the default */
+	const char *allow_missing; /* sandbox stages that may be missing, by name; NULL: none */
 };
 
 /*

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/memfd.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>

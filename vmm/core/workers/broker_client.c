@@ -64,6 +64,10 @@ static const struct channel_row rows[] = {
 	 NULL},
 	{MESSAGE(KILL), FRAME_REPLY, "kill", NULL, 0, 0, 0, 0, NULL},
 	{MESSAGE(SEAL), FRAME_REPLY, "seal", NULL, 0, 0, 0, 0, NULL},
+	{MESSAGE(SNAPSHOT_OPEN), FRAME_REPLY, "snapshot-open", NULL, 0, 0, 0, 0, NULL},
+	{MESSAGE(SNAPSHOT_FILE), FRAME_REPLY, "snapshot-file", NULL, 0, 0, 1, 0, NULL},
+	{MESSAGE(SNAPSHOT_COMMIT), FRAME_REPLY, "snapshot-commit", NULL, 0, 0, 0, 0, NULL},
+	{MESSAGE(SNAPSHOT_CLOSE), FRAME_REPLY, "snapshot-close", NULL, 0, 0, 0, 0, NULL},
 	{MESSAGE(SHUTDOWN), FRAME_REPLY, "shutdown", NULL, 0, 0, 0, 0, NULL},
 	{MESSAGE(EXITED), FRAME_EVENT, "exited", &bulkhead__broker__exited__descriptor, 0, 0, 0, 0,
 	 on_exited},
@@ -153,11 +157,30 @@ int broker_client_shutdown(struct broker_client *client, uint32_t timeout_ms, st
 				 NULL, NULL, NULL, err);
 }
 
+/*
+ * The channel puts its peer's name in front of what the peer answers. What the broker says about a
+ * file or a process is for the operator, who need not know who opened it: `disk "root": open …`.
+ * When the broker itself is what failed, its name stays.
+ */
+static int answer_without_peer(struct error *err)
+{
+	static const char peer[] = "broker: ";
+
+	if (!err || err->code == -ETIMEDOUT || err->code == -EPROTO || err->code == -ECANCELED)
+		return err ? err->code : -EIO;
+	if (strncmp(err->message, peer, sizeof(peer) - 1) == 0)
+		memmove(err->message, err->message + sizeof(peer) - 1,
+			strlen(err->message) - sizeof(peer) + 2);
+	return err->code;
+}
+
 int broker_declare(struct broker_client *client, const Bulkhead__Broker__Declare *declare,
 		   struct error *err)
 {
-	return channel_call_sync(client->channel, MESSAGE(DECLARE), &declare->base, NULL, 0,
-				 CALL_MS, NULL, NULL, NULL, err);
+	int rc = channel_call_sync(client->channel, MESSAGE(DECLARE), &declare->base, NULL, 0,
+				   CALL_MS, NULL, NULL, NULL, err);
+
+	return rc != 0 ? answer_without_peer(err) : 0;
 }
 
 int broker_open(struct broker_client *client, const char *id, char *path, size_t path_bytes,
@@ -177,7 +200,7 @@ int broker_open(struct broker_client *client, const char *id, char *path, size_t
 	rc = channel_call_sync(client->channel, MESSAGE(OPEN), &request.base, NULL, 0, CALL_MS,
 			       &body, fd, &fd_count, err);
 	if (rc != 0)
-		return rc;
+		return answer_without_peer(err);
 	if (path && path_bytes)
 		(void)snprintf(path, path_bytes, "%s", ((Bulkhead__Broker__Opened *)body)->path);
 	protobuf_c_message_free_unpacked(body, NULL);
@@ -188,9 +211,12 @@ static void on_spawned(void *opaque, struct channel_message *message, const stru
 {
 	cleanup_free struct spawn_request *request = opaque;
 	const Bulkhead__Broker__Spawned *reply;
+	struct error answer;
 
 	if (!message) {
-		request->callback(request->opaque, 0, 0, err);
+		answer = *err;
+		(void)answer_without_peer(&answer);
+		request->callback(request->opaque, 0, 0, &answer);
 		return;
 	}
 	reply = (const Bulkhead__Broker__Spawned *)message->body;
@@ -252,7 +278,7 @@ int broker_spawn_sync(struct broker_client *client, const char *kind, const char
 	rc = channel_call_sync(client->channel, MESSAGE(SPAWN), &spawn.base, &core_fd, 1, SPAWN_MS,
 			       &body, NULL, NULL, err);
 	if (rc != 0)
-		return rc;
+		return answer_without_peer(err);
 	if (pid)
 		*pid = ((Bulkhead__Broker__Spawned *)body)->pid;
 	if (uid)

@@ -274,6 +274,18 @@ void worker_device_destroy(struct worker_device *device, void (*gone)(void *opaq
 		worker_device_on_watch_closed(device);
 }
 
+static void worker_device_start_queued_reset(struct worker_device *device)
+{
+	worker_device_done_fn done = device->reset_done;
+	struct error failure = ERROR_INIT;
+
+	device->reset_queued = false;
+	if (worker_device_reset(device, done, device->reset_opaque, &failure) == 0)
+		return;
+	worker_device_fail(device, &failure);
+	done(device->reset_opaque, device, &failure);
+}
+
 void worker_device_finish_request(struct worker_device *device, const struct error *err)
 {
 	worker_device_done_fn done = device->done;
@@ -291,6 +303,8 @@ void worker_device_finish_request(struct worker_device *device, const struct err
 	device->context.events->changed(device->context.opaque, device);
 	if (done)
 		done(opaque, device, err ? &failure : NULL);
+	if (device->reset_queued && !device->request_open)
+		worker_device_start_queued_reset(device);
 	task_post(device->context.tasks, &device->wishes_task);
 }
 

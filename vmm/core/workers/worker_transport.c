@@ -144,12 +144,17 @@ bool worker_device_is_idle(const struct worker_device *device)
 int worker_device_reset(struct worker_device *device, worker_device_done_fn done, void *opaque,
 			struct error *err)
 {
-	if (device->request_open)
-		return error_set(err, -EBUSY, "device \"%s\" is busy with another request",
-				 device->id);
+	if (device->reset_queued)
+		return error_set(err, -EBUSY, "device \"%s\" is being reset already", device->id);
 	pthread_mutex_lock(&device->wishes_lock);
 	device->wish_reset = device->wish_activate = false;
 	pthread_mutex_unlock(&device->wishes_lock);
+	if (device->request_open) {
+		device->reset_queued = true;
+		device->reset_done = done;
+		device->reset_opaque = opaque;
+		return 0;
+	}
 	device->request_open = true;
 	device->done = done;
 	device->done_opaque = opaque;

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* States of a VM and the operations that change them. */
+#include "vmm/core/control/vm.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ipc/log.h"
+#include "vmm/core/control/vm_parts.h"
+
+static const char *const state_names[] = {
+	[VM_CREATED] = "created",     [VM_BOOTING] = "booting",
+	[VM_RUNNING] = "running",     [VM_PAUSING] = "pausing",
+	[VM_PAUSED] = "paused",	      [VM_SNAPSHOTTING] = "taking a snapshot",
+	[VM_RESETTING] = "resetting", [VM_SHUTDOWN] = "shut down",
+};
+
+const char *vm_state_name(enum vm_state state)
+{
+	return state_names[state];
+}
+
+enum vm_state vm_state(const struct vm *vm)
+{
+	return vm->state;
+}
+
+const Bulkhead__Config__Vm *vm_config(const struct vm *vm)
+{
+	return vm->config;
+}
+
+void vm_enter_state(struct vm *vm, enum vm_state state)
+{
+	enum vm_state from = vm->state;
+
+	vm->state = state;
+	if (from != state)
+		vm->options.events->state_changed(vm->options.opaque, vm, from, state);
+}
+
+int vm_begin(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
+{
+	if (vm->done || vm->ending)
+		return error_set(err, -EBUSY, "the VM is busy: %s", vm_state_name(vm->state));
+	vm->done = done;
+	vm->done_opaque = opaque;
+	return 0;
+}
+
+void vm_finish(struct vm *vm, const struct error *err)
+{
+	vm_done_fn done = vm->done;
+
+	vm->done = NULL;
+	if (done)
+		done(vm->done_opaque, vm, err);
+}
+
+static int vm_require(const struct vm *vm, enum vm_state state, const char *action,
+		      struct error *err)
+{
+	if (vm->state == state)
+		return 0;
+	return error_set(err, -EINVAL, "cannot %s: the VM is %s, not %s", action,
+			 vm_state_name(vm->state), vm_state_name(state));
+}
+
+/* Loop thread: every vCPU stands still. */
+static void vm_on_parked(void *opaque)
+{
+	struct vm *vm = opaque;
+
+	if (!vm->vcpus || !vcpu_set_is_parked(vm->vcpus))
+		return;
+	if (vm->state == VM_PAUSING) {
+		vm_enter_state(vm, VM_PAUSED);
+		vm_finish(vm, NULL);
+	} else if (vm->state == VM_RESETTING) {
+		vm_reset_parked(vm);
+	}
+}
+
+/* Loop thread: the guest reset or ended its machine. */
+static void vm_on_event(void *opaque)
+{
+	struct vm *vm = opaque;
+	struct error text;
+	bool reset, end;
+	enum vm_end why;
+
+	pthread_mutex_lock(&vm->event_lock);
+	reset = vm->event_reset;
+	end = vm->event_end;
+	why = vm->event_end_why;
+	text = vm->event_end_text;
+	vm->event_reset = vm->event_end = false;
+	pthread_mutex_unlock(&vm->event_lock);
+	if (end)
+		(void)vm_shutdown(vm, why, &text);
+	else if (reset && (vm->state == VM_RUNNING || vm->state == VM_PAUSING)) {
+		struct error interrupted = ERROR_INIT;
+
+		error_set(&interrupted, -EAGAIN, "the guest reset itself at the same moment");
+		vm_enter_state(vm, VM_RESETTING);
+		vm_finish(vm, &interrupted);
+		vcpu_set_park(vm->vcpus);
+	}
+}
+
+struct vm *vm_new(const struct vm_options *options, struct error *err)
+{
+	struct vm *vm = calloc(1, sizeof(*vm));
+	int result;
+
+	if (!vm) {
+		error_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	vm->options = *options;
+	vm->state = VM_CREATED;
+	vm->files = (struct vm_files){-1, -1, -1, -1, -1, -1};
+	pthread_mutex_init(&vm->event_lock, NULL);
+	vm->parked_task = (struct task){.run = vm_on_parked, .opaque = vm};
+	vm->event_task = (struct task){.run = vm_on_event, .opaque = vm};
+	result = task_queue_init(&vm->tasks, options->loop);
+	if (result < 0) {
+		error_set_errno(err, result, "cannot make the loop's task queue");
+		free(vm);
+		return NULL;
+	}
+	vm->config = options->config;
+	vm->device_context = (struct worker_device_context){
+		.loop = options->loop,
+		.tasks = &vm->tasks,
+		.broker = options->broker,
+		.memory = &vm->memory,
+		.log_fd = options->log_fd,
+		.userfaultfd_device = -1,
+		.events = &vm_device_events,
+		.opaque = vm,
+	};
+	return vm;
+}
+
+static void vm_free(uv_handle_t *handle)
+{
+	struct task_queue *tasks = handle->data;
+	struct vm *vm = (struct vm *)((char *)tasks - offsetof(struct vm, tasks));
+	void (*gone)(void *) = vm->gone;
+	void *opaque = vm->gone_opaque;
+
+	vm_machine_destroy(vm);
+	vm_resources_close(vm);
+	bulkhead__config__vm__free_unpacked(vm->config, NULL);
+	pthread_mutex_destroy(&vm->event_lock);
+	free(vm);
+	gone(opaque);
+}
+
+void vm_destroy(struct vm *vm, void (*gone)(void *opaque), void *opaque)
+{
+	vm->gone = gone;
+	vm->gone_opaque = opaque;
+	task_cancel(&vm->tasks, &vm->parked_task);
+	task_cancel(&vm->tasks, &vm->event_task);
+	uv_close((uv_handle_t *)&vm->tasks.async, vm_free);
+}
+
+int vm_pause(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
+{
+	if (vm_require(vm, VM_RUNNING, "pause", err) < 0 || vm_begin(vm, done, opaque, err) < 0)
+		return err->code;
+	vm_enter_state(vm, VM_PAUSING);
+	vcpu_set_park(vm->vcpus);
+	return 0;
+}
+
+int vm_resume(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
+{
+	if (vm_require(vm, VM_PAUSED, "resume", err) < 0 || vm_begin(vm, done, opaque, err) < 0)
+		return err->code;
+	vcpu_set_run(vm->vcpus);
+	vm_enter_state(vm, VM_RUNNING);
+	vm_finish(vm, NULL);
+	return 0;
+}
+
+int vm_reset(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
+{
+	if (vm->state != VM_PAUSED && vm_require(vm, VM_RUNNING, "reset", err) < 0)
+		return err->code;
+	if (vm_begin(vm, done, opaque, err) < 0)
+		return err->code;
+	vm_enter_state(vm, VM_RESETTING);
+	vcpu_set_park(vm->vcpus);
+	return 0;
+}
+
+int vm_power_button(struct vm *vm, struct error *err)
+{
+	if (vm_require(vm, VM_RUNNING, "press the power button", err) < 0)
+		return err->code;
+	platform_power_button(vm->platform);
+	return 0;
+}
+
+int vm_inject_nmi(struct vm *vm, struct error *err)
+{
+	if (vm_require(vm, VM_RUNNING, "inject an NMI", err) < 0)
+		return err->code;
+	return vcpu_set_inject_nmi(vm->vcpus, err);
+}
+
+static void vm_ended(struct vm *vm, enum vm_end why)
+{
+	struct error text = vm->event_end_text;
+	struct error failure = ERROR_INIT;
+
+	vm->ending = false;
+	error_set(&failure, -ECANCELED, "%s", text.message);
+	vm_enter_state(vm, VM_SHUTDOWN);
+	vm_finish(vm, &failure);
+	vm->options.events->ended(vm->options.opaque, vm, why, &text);
+}
+
+static void vm_on_device_gone(void *opaque)
+{
+	struct vm *vm = opaque;
+
+	if (--vm->devices_to_go)
+		return;
+	vm->device_count = 0;
+	vm_machine_destroy(vm);
+	vm_resources_close(vm);
+	vm_ended(vm, vm->event_end_why);
+}
+
+int vm_shutdown(struct vm *vm, enum vm_end why, const struct error *text)
+{
+	if (vm->state == VM_CREATED || vm->state == VM_SHUTDOWN)
+		return -EINVAL;
+	if (vm->ending)
+		return 0;
+	vm->ending = true;
+	/* Threads are stopped and joined first: nothing of the guest's runs while its devices go.
+	 */
+	vcpu_set_destroy(vm->vcpus);
+	vm->vcpus = NULL;
+	vm->event_end_why = why;
+	vm->event_end_text = *text;
+	vm->devices_to_go = vm->device_count + 1;
+	for (unsigned i = 0; i < vm->device_count; i++)
+		worker_device_destroy(vm->devices[i], vm_on_device_gone, vm);
+	vm_on_device_gone(vm);
+	return 0;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of struct vm, shared by the files that make it up: vm.c (states, operations),
+ * vm_boot.c (start-up), vm_reset.c (reset), vm_resources.c (what is opened), vm_devices.c (which
+ * devices).
+ */
+#ifndef BULKHEAD_VMM_CORE_CONTROL_VM_PARTS_H
+#define BULKHEAD_VMM_CORE_CONTROL_VM_PARTS_H
+
+#include "devworkers/common/guest_memory.h"
+#include "vmm/core/boot/boot.h"
+#include "vmm/core/control/task_queue.h"
+#include "vmm/core/control/vm.h"
+#include "vmm/core/kvm/vcpu.h"
+#include "vmm/core/kvm/vm.h"
+#include "vmm/core/kvm/x86_64/irqchip.h"
+#include "vmm/core/pci/pci_bus.h"
+#include "vmm/core/platform/bus.h"
+#include "vmm/core/platform/platform.h"
+#include "vmm/core/workers/worker_device.h"
+
+#define VM_MAX_DEVICES 31 /* slots of the bus but the host bridge's */
+
+/* fds that stay open for the life of the VM. -1: not there. */
+struct vm_files {
+	int kvm;
+	int kernel;
+	int initramfs;
+	int memory;
+	int serial_input; /* terminal, pty or listening socket */
+	int serial_output;
+};
+
+struct vm {
+	struct vm_options options;
+	Bulkhead__Config__Vm *config;
+	enum vm_state state;
+
+	struct task_queue tasks;
+	struct task parked_task; /* all vCPUs are parked */
+	struct task event_task;	 /* the guest did something that is the loop's to handle */
+
+	/* What the guest did; guarded by event_lock, carried out by event_task. */
+	pthread_mutex_t event_lock;
+	bool event_reset;
+	bool event_end;
+	enum vm_end event_end_why;
+	struct error event_end_text;
+
+	struct vm_files files;
+	struct guest_memory memory;
+	struct kvm_vm *kvm;
+	struct bus *pio, *mmio;
+	struct pci_bus *pci;
+	struct platform *platform;
+	struct vcpu_set *vcpus;
+	struct irqchip_state irqchip_power_on;
+	struct boot_entry entry;
+
+	struct worker_device_context device_context;
+	struct worker_device *devices[VM_MAX_DEVICES];
+	unsigned device_count;
+	unsigned devices_waited_for; /* not yet ready, or not yet reset */
+
+	/* The operation that is under way, if any. */
+	vm_done_fn done;
+	void *done_opaque;
+
+	bool ending, ended;
+	unsigned devices_to_go; /* being destroyed */
+	void (*gone)(void *opaque);
+	void *gone_opaque;
+};
+
+/* vm.c */
+void vm_enter_state(struct vm *vm, enum vm_state state);
+void vm_finish(struct vm *vm, const struct error *err);
+int vm_begin(struct vm *vm, vm_done_fn done, void *opaque, struct error *err);
+
+/* vm_resources.c: declare everything to the broker and open what the core itself holds. */
+int vm_resources_declare(struct vm *vm, struct error *err);
+int vm_resources_open(struct vm *vm, struct error *err);
+int vm_resources_open_one(struct vm *vm, const char *id, char *path, size_t path_bytes, int *fd,
+			  struct error *err);
+void vm_resources_close(struct vm *vm);
+
+/* vm_devices.c: start a worker for every device of the configuration. */
+int vm_devices_start(struct vm *vm, struct error *err);
+
+/* vm_boot.c */
+extern const struct worker_device_events vm_device_events;
+int vm_machine_create(struct vm *vm, struct error *err);
+int vm_load_and_run(struct vm *vm, struct error *err);
+void vm_machine_destroy(struct vm *vm);
+
+/* vm_reset.c: all vCPUs are parked, state is VM_RESETTING. */
+void vm_reset_parked(struct vm *vm);
+void vm_reset_device_done(struct vm *vm);
+
+#endif

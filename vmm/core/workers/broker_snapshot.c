@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/core/workers/broker_snapshot.h"
+
+#include <errno.h>
+
+#define MESSAGE(name)	BULKHEAD__BROKER__MESSAGE_TYPE__MESSAGE_##name
+#define CALL_TIMEOUT_MS 10000
+#define COMMIT_TIMEOUT_MS                                                                          \
+	120000 /* flushes names to a disk that may be busy with the memory files */
+#define SNAPSHOT_RESOURCE "snapshot"
+
+int broker_snapshot_open(struct broker_client *broker, const char *path, bool create,
+			 struct error *err)
+{
+	Bulkhead__Broker__Resource resource = BULKHEAD__BROKER__RESOURCE__INIT;
+	Bulkhead__Broker__Resource *resources[] = {&resource};
+	Bulkhead__Broker__Declare declare = BULKHEAD__BROKER__DECLARE__INIT;
+	Bulkhead__Broker__SnapshotOpen request = BULKHEAD__BROKER__SNAPSHOT_OPEN__INIT;
+	char id[] = SNAPSHOT_RESOURCE;
+
+	resource.id = id;
+	resource.path = (char *)(uintptr_t)path;
+	resource.kind = create ? BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_DIRECTORY_CREATE
+			       : BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_DIRECTORY_READ;
+	declare.resources = resources;
+	declare.n_resources = 1;
+	if (broker_declare(broker, &declare, err) < 0)
+		return err->code;
+	request.id = id;
+	return channel_call_sync(broker_client_channel(broker), MESSAGE(SNAPSHOT_OPEN),
+				 &request.base, NULL, 0, CALL_TIMEOUT_MS, NULL, NULL, NULL, err);
+}
+
+int broker_snapshot_file(struct broker_client *broker, const char *name, int *fd, struct error *err)
+{
+	Bulkhead__Broker__SnapshotFile request = BULKHEAD__BROKER__SNAPSHOT_FILE__INIT;
+	unsigned count = 1;
+
+	request.name = (char *)(uintptr_t)name;
+	if (channel_call_sync(broker_client_channel(broker), MESSAGE(SNAPSHOT_FILE), &request.base,
+			      NULL, 0, CALL_TIMEOUT_MS, NULL, fd, &count, err) < 0)
+		return err->code;
+	return count == 1 ? 0 : error_set(err, -EPROTO, "the broker sent no file");
+}
+
+int broker_snapshot_commit(struct broker_client *broker, channel_reply_fn done, void *opaque,
+			   struct error *err)
+{
+	Bulkhead__Broker__Empty request = BULKHEAD__BROKER__EMPTY__INIT;
+
+	return channel_request(broker_client_channel(broker), MESSAGE(SNAPSHOT_COMMIT),
+			       &request.base, NULL, 0, COMMIT_TIMEOUT_MS, done, opaque, err);
+}
+
+int broker_snapshot_close(struct broker_client *broker, struct error *err)
+{
+	Bulkhead__Broker__Empty request = BULKHEAD__BROKER__EMPTY__INIT;
+
+	return channel_call_sync(broker_client_channel(broker), MESSAGE(SNAPSHOT_CLOSE),
+				 &request.base, NULL, 0, CALL_TIMEOUT_MS, NULL, NULL, NULL, err);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Snapshot directories through the broker, which opens every file of them
+ * (vmm/broker/snapshot_directory.h). One directory at a time. Loop thread.
+ */
+#ifndef BULKHEAD_VMM_CORE_WORKERS_BROKER_SNAPSHOT_H
+#define BULKHEAD_VMM_CORE_WORKERS_BROKER_SNAPSHOT_H
+
+#include <stdbool.h>
+
+#include "vmm/core/workers/broker_client.h"
+
+/* Declare path and begin to write (create) or to read it. Synchronous. */
+int broker_snapshot_open(struct broker_client *broker, const char *path, bool create,
+			 struct error *err);
+
+/* A file of it: a new one, or an existing one. *fd is the caller's. Synchronous. */
+int broker_snapshot_file(struct broker_client *broker, const char *name, int *fd,
+			 struct error *err);
+
+/*
+ * The commit point. done runs once later unless the call fails. Remember channel_watch_update() of
+ * whoever watches the broker's channel.
+ */
+int broker_snapshot_commit(struct broker_client *broker, channel_reply_fn done, void *opaque,
+			   struct error *err);
+
+/* Let go of it; what was written without a commit is removed. Synchronous. */
+int broker_snapshot_close(struct broker_client *broker, struct error *err);
+
+#endif
