@@ -30,6 +30,7 @@ _Static_assert(PORT_ACPI_PM1_EVENT == 0x600 && PORT_ACPI_PM_TIMER + 4 == 0x60c &
 	       "dsdt.asl: MBRD._CRS");
 _Static_assert(PORT_PCI_HOTPLUG == 0x640, "dsdt.asl: PCHP");
 _Static_assert(PORT_COM1 == 0x3f8 && GSI_COM1 == 4, "dsdt.asl: COM1._CRS");
+_Static_assert(PORT_PVPANIC == 0x505, "dsdt.asl: PEVT._CRS");
 _Static_assert(PORT_CMOS_INDEX == 0x70, "dsdt.asl: RTC0._CRS");
 _Static_assert(GPE_PCI_HOTPLUG == 1 && GPE_VMGENID == 5, "dsdt.asl: _GPE");
 

@@ -183,6 +183,17 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "BLKHD ", "BULKHEAD", 1)
             })
         }
 
+        /* The panic port (pvpanic); drivers know it by this name. */
+        Device (PEVT)
+        {
+            Name (_HID, "QEMU0001")
+            Name (_UID, 0)
+            Name (_CRS, ResourceTemplate ()
+            {
+                IO (Decode16, 0x0505, 0x0505, 1, 1)
+            })
+        }
+
         /* The VM generation id: 16 bytes at ADDR change when the machine becomes another one. */
         Device (VGEN)
         {

@@ -48,6 +48,7 @@
 #define PORT_PCI_ADDRESS      0xcf8
 #define PORT_PCI_DATA	      0xcfc
 #define PORT_DEBUG	      0x80
+#define PORT_PVPANIC	      0x505
 
 /* Interrupts (GSIs of the IOAPIC). */
 #define GSI_COM1     4
