@@ -249,8 +249,6 @@ unsigned inflight_queue_recover(struct inflight_queue *queue, uint16_t ring_used
 		}
 		entry->state = ENTRY_POPPED;
 		heads[count++] = (uint16_t)i;
-		if (entry->sequence >= queue->shared->next_sequence)
-			queue->shared->next_sequence = entry->sequence + 1;
 	}
 	qsort_r(heads, count, sizeof(*heads), compare_sequence, queue);
 	return count;

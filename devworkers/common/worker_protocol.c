@@ -147,7 +147,8 @@ static int on_configure(void *owner, struct channel_message *message, struct err
 	if (configure->saved_state_by_fd && message->fd_count == 0)
 		return error_set(err, -EPROTO, "configure without the saved state's descriptor");
 	if (configure_device(worker, configure, message, &failure) < 0) {
-		/* Half configured: this process cannot be tried again. */
+		/* Half configured: this process cannot be tried again. A SHUTDOWN may be under way.
+		 */
 		worker_reply_error(worker, message->type, message->id, &failure);
 		worker->state = STATE(STOPPED);
 		worker->ending = true;
@@ -346,7 +347,7 @@ static const struct channel_row rows[] = {
 	REQUEST(UPDATE, "update", update, CHANNEL_MAX_FDS, LIVE, on_update),
 	REQUEST(DIRTY_LOG, "dirty-log", dirty_log, 1, LIVE, on_dirty_log),
 	REQUEST(STATS, "stats", empty, 0, LIVE, on_stats),
-	REQUEST(SHUTDOWN, "shutdown", drain, 0, LIVE | IN(STARTING), on_drain),
+	REQUEST(SHUTDOWN, "shutdown", drain, 0, LIVE | IN(STARTING) | IN(STOPPED), on_drain),
 };
 
 /* ---- the channel ---- */

@@ -160,6 +160,22 @@ static void a_drain_that_misses_its_deadline_is_an_error_and_resume_heals_it(voi
 	assert_int_equal(worker_driver_quiesce(&echo->driver, 1000, &err), 0);
 }
 
+/* As the end of an earlier, abandoned drain would. */
+static void drained_with_chains_in_flight_is_not_believed(void **state)
+{
+	struct echo_device *echo = *state;
+	struct late_reply reply;
+	struct error err = ERROR_INIT;
+
+	hold_one(echo);
+	request(echo, MESSAGE(QUIESCE), 5000, &reply);
+	assert_int_equal(echo_device_command(echo, 'd', &err), 0);
+	assert_int_equal(reply.count, 0);
+	assert_int_equal(echo_device_command(echo, 'l', &err), 0);
+	assert_true(worker_driver_wait_event(&echo->driver, &reply.count, 1, ECHO_WAIT_MS));
+	assert_int_equal(reply.code, 0);
+}
+
 static void resume_ends_a_quiesce_that_still_waits(void **state)
 {
 	struct echo_device *echo = *state;
@@ -243,6 +259,24 @@ static void a_malformed_ring_is_reported_once_and_reset_heals_it(void **state)
 	assert_true(echo_device_works(echo, "after"));
 }
 
+static void no_queue_pops_after_one_of_them_broke(void **state)
+{
+	struct echo_device *echo = *state;
+	struct error err = ERROR_INIT;
+
+	ring_driver_offer(&echo->rings[1], 999);
+	ring_driver_kick_always(&echo->rings[1]);
+	assert_true(worker_driver_wait_event(&echo->driver, &echo->driver.needs_reset_count, 1,
+					     ECHO_WAIT_MS));
+	assert_true(echo_device_add(echo, 0, "too late") >= 0);
+	ring_driver_kick_always(&echo->rings[0]);
+	assert_int_equal(echo_device_command(echo, 'p', &err), 0);
+	assert_int_equal(worker_driver_quiesce(&echo->driver, 1000, &err), 0);
+	assert_int_equal(worker_driver_resume(&echo->driver, &err), 0);
+	assert_int_equal(echo_device_counter(echo, "requests"), 0);
+	assert_int_equal(echo->rings[0].used->index, 0);
+}
+
 static void a_ring_moved_after_activation_is_not_looked_at(void **state)
 {
 	struct echo_device *echo = *state;
@@ -315,10 +349,12 @@ static void a_worker_that_was_killed_is_replaced_without_losing_a_request(void *
 
 	first.restored = false;
 	assert_int_equal(worker_driver_activate(&echo->driver, &first, NULL, &err), 0);
-	assert_true(echo_device_works(echo, "one")); /* completed */
+	for (unsigned i = 0; i < 40;
+	     i++) /* more than a queue: the indices must come from the log */
+		assert_true(echo_device_works(echo, "completed"));
 	assert_true(echo_device_add(echo, 1, "held") >= 0);
 	(void)ring_driver_kick(&echo->rings[1]);
-	for (unsigned i = 0; i < 1000 && echo_device_counter(echo, "requests") < 2; i++)
+	for (unsigned i = 0; i < 1000 && echo_device_counter(echo, "requests") < 41; i++)
 		usleep(1000);
 	channel_destroy(echo->driver.channel);
 	echo->driver.channel = NULL;
@@ -352,11 +388,13 @@ int main(void)
 		CONFIGURED(activation_while_quiesced_waits_for_resume),
 		RUNNING(quiesce_is_answered_when_the_last_chain_is_back),
 		RUNNING(a_drain_that_misses_its_deadline_is_an_error_and_resume_heals_it),
+		RUNNING(drained_with_chains_in_flight_is_not_believed),
 		RUNNING(resume_ends_a_quiesce_that_still_waits),
 		RUNNING(reset_replaces_a_quiesce_that_still_waits),
 		RUNNING(quiesce_during_a_reset_is_refused),
 		RUNNING(a_device_that_cannot_drain_says_so),
 		RUNNING(a_malformed_ring_is_reported_once_and_reset_heals_it),
+		RUNNING(no_queue_pops_after_one_of_them_broke),
 		RUNNING(a_ring_moved_after_activation_is_not_looked_at),
 		RUNNING(written_pages_reach_the_dirty_log_also_after_a_reset),
 		RUNNING(a_dirty_log_that_is_too_small_is_refused),

@@ -20,6 +20,8 @@ enum echo_command {
 	ECHO_CONFIG_CHANGED = 'c', /* tell the core of a new config space */
 	ECHO_BIG_STATE = 'b',	   /* the device's state is 100 KiB from now on */
 	ECHO_FAIL_DRAIN = 'f',	   /* drain() fails from now on */
+	ECHO_CLAIM_DRAINED = 'd',  /* say so, whatever is held */
+	ECHO_LOOK = 'p',	   /* look at queue 0 without a kick */
 	ECHO_FORBIDDEN_CALL = 'x', /* a system call that no policy allows */
 };
 
@@ -188,6 +190,13 @@ static int echo_update(struct worker *worker, const uint8_t *update, size_t upda
 		return echo_make_big_state(echo);
 	case ECHO_FAIL_DRAIN:
 		echo->fail_drain = true;
+		return 0;
+	case ECHO_CLAIM_DRAINED:
+		worker_drained(worker, NULL);
+		return 0;
+	case ECHO_LOOK:
+		if (worker_queue(worker, 0))
+			echo_queue_ready(worker, worker_queue(worker, 0));
 		return 0;
 	case ECHO_FORBIDDEN_CALL:
 		return (int)getppid();
