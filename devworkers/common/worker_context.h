@@ -59,6 +59,12 @@ struct worker {
 
 /* ---- worker_protocol.c ---- */
 
+/* What the core may send. */
+extern const struct channel_row worker_rows[];
+extern const size_t worker_row_count;
+
+/* ---- worker_channel.c ---- */
+
 /* Make the channel on fd (taken on success). */
 int worker_open_channel(struct worker *worker, int fd, struct error *err);
 void worker_close_channel(struct worker *worker);

@@ -28,36 +28,6 @@
 /* A state that is larger takes a file; the rest of a packet is left to the other fields. */
 #define MAX_STATE_IN_PACKET (CHANNEL_MAX_PAYLOAD - 1024)
 
-/* ---- answers ---- */
-
-static void note_send(struct worker *worker, int ret, const struct error *err)
-{
-	/* Not sent: the channel closes itself when it cannot go on; the request then has no answer
-	 * and its deadline tells the core. */
-	if (ret < 0)
-		log_error("answer to the core: %s", err->message);
-	worker_watch_channel(worker);
-}
-
-void worker_reply(struct worker *worker, uint16_t type, uint32_t id, const ProtobufCMessage *body,
-		  const int *fds, unsigned fd_count)
-{
-	struct error err = ERROR_INIT;
-
-	note_send(worker, channel_reply(worker->channel, type, id, body, fds, fd_count, &err),
-		  &err);
-}
-
-void worker_reply_error(struct worker *worker, uint16_t type, uint32_t id,
-			const struct error *failure)
-{
-	struct error err = ERROR_INIT;
-
-	if (channel_fd(worker->channel) >= 0)
-		log_warning("request %u: %s", id, failure->message);
-	note_send(worker, channel_reply_error(worker->channel, type, id, failure), &err);
-}
-
 /* Answer an ordinary request: with an error if one is set. */
 static void answer(struct worker *worker, const struct channel_message *message,
 		   const ProtobufCMessage *body, const struct error *failure)
@@ -336,7 +306,7 @@ static int on_stats(void *owner, struct channel_message *message, struct error *
 		.legal_states = (states_), .handler = handler_                                     \
 	}
 
-static const struct channel_row rows[] = {
+const struct channel_row worker_rows[] = {
 	REQUEST(CONFIGURE, "configure", configure, CHANNEL_MAX_FDS, IN(STARTING), on_configure),
 	REQUEST(ACTIVATE, "activate", activate, CHANNEL_MAX_FDS, IN(CONFIGURED) | IN(QUIESCED),
 		on_activate),
@@ -350,88 +320,4 @@ static const struct channel_row rows[] = {
 	REQUEST(SHUTDOWN, "shutdown", drain, 0, LIVE | IN(STARTING) | IN(STOPPED), on_drain),
 };
 
-/* ---- the channel ---- */
-
-static unsigned channel_state(void *owner)
-{
-	const struct worker *worker = owner;
-
-	return worker->state;
-}
-
-static void channel_closed(void *owner, const struct error *err)
-{
-	struct worker *worker = owner;
-
-	loop_unwatch(worker->channel_watch);
-	worker->channel_watch = NULL;
-	/* The core is gone or out of its mind: the VM is over, there is nobody to drain for. */
-	if (err->code != -ECONNRESET)
-		log_error("%s", err->message);
-	loop_stop(worker->loop, err->code == -ECONNRESET ? 0 : 1);
-}
-
-static void channel_ready(void *opaque, uint32_t events)
-{
-	struct worker *worker = opaque;
-
-	(void)events;
-	(void)channel_dispatch(worker->channel, 0);
-	worker_watch_channel(worker);
-}
-
-void worker_watch_channel(struct worker *worker)
-{
-	uint32_t events;
-
-	if (!worker->channel_watch || channel_fd(worker->channel) < 0)
-		return;
-	events = (uint32_t)channel_poll_events(worker->channel);
-	if (worker->ending && !(events & EPOLLOUT))
-		loop_stop(worker->loop, 0);
-	if (events != worker->channel_events && loop_rewatch(worker->channel_watch, events) == 0)
-		worker->channel_events = events;
-}
-
-int worker_open_channel(struct worker *worker, int fd, struct error *err)
-{
-	static const struct channel_callbacks callbacks = {
-		.state = channel_state,
-		.closed = channel_closed,
-	};
-
-	worker->channel = channel_new(fd, "core", rows, sizeof(rows) / sizeof(rows[0]), &callbacks,
-				      worker, err);
-	if (!worker->channel)
-		return err->code;
-	worker->channel_events = EPOLLIN;
-	worker->channel_watch = loop_watch_fd(worker->loop, fd, EPOLLIN, channel_ready, worker);
-	if (!worker->channel_watch)
-		return error_set_errno(err, -errno, "watch the core's socket");
-	return 0;
-}
-
-void worker_close_channel(struct worker *worker)
-{
-	loop_unwatch(worker->channel_watch);
-	worker->channel_watch = NULL;
-	channel_destroy(worker->channel);
-	worker->channel = NULL;
-}
-
-void worker_config_changed(struct worker *worker, const void *config_space, size_t bytes)
-{
-	Bulkhead__Worker__ConfigChanged event = BULKHEAD__WORKER__CONFIG_CHANGED__INIT;
-	uint8_t copy[WORKER_MAX_CONFIG_SPACE];
-	struct error err = ERROR_INIT;
-
-	if (bytes > sizeof(copy))
-		bytes = sizeof(copy);
-	memcpy(copy, config_space, bytes);
-	event.config_space.data = copy;
-	event.config_space.len = bytes;
-	note_send(
-		worker,
-		channel_event(worker->channel, MESSAGE(CONFIG_CHANGED), &event.base, NULL, 0, &err),
-		&err);
-}
+const size_t worker_row_count = sizeof(worker_rows) / sizeof(worker_rows[0]);
