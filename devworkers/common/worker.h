@@ -52,7 +52,8 @@ struct worker_device_ops {
 	int (*configure)(struct worker *worker, const uint8_t *config, size_t config_bytes,
 			 int *fds, unsigned fd_count, struct worker_description *description,
 			 struct error *err);
-	/* Queues are started, before the first kick is handled. Optional. */
+	/* Queues are started, before the first kick is handled. Must not touch guest memory: it may
+	 * be served on demand only after the answer. Optional. */
 	int (*activate)(struct worker *worker, uint64_t features, struct error *err);
 	/* Queue was kicked (also once after activation, resume and restart). Pop until empty.
 	 * Required. */
@@ -64,7 +65,8 @@ struct worker_device_ops {
 	 * once.
 	 */
 	int (*drain)(struct worker *worker, struct error *err);
-	/* Return to the freshly configured state (queues are stopped after it). Optional. */
+	/* Return to the freshly configured state (queues are stopped after it); also after a failed
+	 * activation. Optional. */
 	void (*reset)(struct worker *worker);
 	/* Pack the device's own state message into *state (malloc; freed by the caller). Optional:
 	 * empty. */
@@ -98,13 +100,21 @@ struct virtqueue *worker_queue(struct worker *worker, unsigned index); /* NULL: 
 uint64_t worker_features(const struct worker *worker);		       /* accepted by the driver */
 bool worker_is_quiescing(const struct worker *worker); /* queue_ready must not pop */
 
-/* The drain that returned 1 is finished (error_code 0) or failed. */
+/*
+ * The drain that returned 1 is finished (err NULL or without code) or failed. What waited for it is
+ * done inside: the device may be reset and its queues gone when this returns. Without a drain that
+ * waits, or with chains still in flight (an earlier drain was given up, these are newer), a success
+ * is ignored: call it again when they are done.
+ */
 void worker_drained(struct worker *worker, const struct error *err);
 
 /* New config space content: tells the core, which interrupts the driver. */
 void worker_config_changed(struct worker *worker, const void *config_space, size_t bytes);
 
-/* The device met something it cannot go on from (a broken ring): stop all queues, tell the core. */
+/*
+ * The device met something it cannot go on from (a broken ring): no queue pops any more, the core
+ * is told, once until RESET. What is in flight is still to be finished and pushed.
+ */
 void worker_needs_reset(struct worker *worker, const char *reason);
 
 #endif

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "devworkers/common/worker_context.h"
+#include "ipc/unpack.h"
 
 #define SAVED_STATE_VERSION 1U
 
@@ -62,13 +63,15 @@ static int check_queue(const struct worker *worker, const Bulkhead__Worker__Save
 int worker_parse_saved(const struct worker *worker, const uint8_t *bytes, size_t length_bytes,
 		       Bulkhead__Worker__SavedState **saved, struct error *err)
 {
-	Bulkhead__Worker__SavedState *parsed =
-		bulkhead__worker__saved_state__unpack(NULL, length_bytes, bytes);
+	ProtobufCMessage *message = NULL;
+	Bulkhead__Worker__SavedState *parsed;
 	uint32_t seen = 0;
-	int ret;
+	int ret = unpack_message(&bulkhead__worker__saved_state__descriptor, bytes, length_bytes,
+				 &message, NULL);
 
-	if (!parsed)
+	if (ret < 0)
 		return error_set(err, -EINVAL, "saved state is damaged");
+	parsed = (void *)message;
 	ret = check_identity(worker, parsed, err);
 	for (size_t i = 0; ret == 0 && i < parsed->n_queues; i++)
 		ret = check_queue(worker, parsed->queues[i], &seen, err);
