@@ -2,6 +2,7 @@
 #include "vmm/core/workers/broker_client.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,15 +12,17 @@
 
 #define MESSAGE(name) BULKHEAD__BROKER__MESSAGE_TYPE__MESSAGE_##name
 
-#define HELLO_MS 10000
-#define CALL_MS	 10000
-#define SPAWN_MS 15000 /* longer than the broker gives the process, whose error says more */
+#define HELLO_MS     10000
+#define CALL_MS	     10000
+#define LAST_STEP_MS 1000
+#define SPAWN_MS     15000 /* longer than the broker gives the process, whose error says more */
 
 struct broker_client {
 	struct channel *channel;
 	struct broker_events events;
 	void *opaque;
 	Bulkhead__Broker__Welcome *welcome;
+	int pidfd;
 	bool ending; /* its going is expected */
 };
 
@@ -109,10 +112,11 @@ struct broker_client *broker_client_start(const struct broker_start_options *opt
 		return NULL;
 	}
 	client->opaque = opaque;
+	client->pidfd = -1;
 	client->ending = true; /* until it has begun */
 	if (events)
 		client->events = *events;
-	fd = broker_start_process(options, err);
+	fd = broker_start_process(options, &client->pidfd, err);
 	if (fd < 0)
 		goto fail;
 	client->channel = channel_new(fd, "broker", rows, sizeof(rows) / sizeof(rows[0]),
@@ -135,6 +139,7 @@ void broker_client_destroy(struct broker_client *client)
 		return;
 	client->ending = true;
 	channel_destroy(client->channel);
+	fd_close(&client->pidfd);
 	if (client->welcome)
 		bulkhead__broker__welcome__free_unpacked(client->welcome, NULL);
 	free(client);
@@ -152,9 +157,16 @@ const Bulkhead__Broker__Welcome *broker_client_welcome(const struct broker_clien
 
 int broker_client_shutdown(struct broker_client *client, uint32_t timeout_ms, struct error *err)
 {
+	struct pollfd broker = {.fd = client->pidfd, .events = POLLIN};
+	int rc;
+
 	client->ending = true;
-	return channel_call_sync(client->channel, MESSAGE(SHUTDOWN), NULL, NULL, 0, timeout_ms,
-				 NULL, NULL, NULL, err);
+	rc = channel_call_sync(client->channel, MESSAGE(SHUTDOWN), NULL, NULL, 0, timeout_ms, NULL,
+			       NULL, NULL, err);
+	/* Its answer is the last thing it does but one: ending. */
+	if (rc == 0 && client->pidfd >= 0)
+		(void)poll(&broker, 1, LAST_STEP_MS);
+	return rc;
 }
 
 /*

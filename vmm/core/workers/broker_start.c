@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "ipc/cleanup.h"
@@ -97,7 +98,7 @@ static int program_find(char *path, size_t size, struct error *err)
 /* The child's fds are given by number; copies above those numbers keep them from overwriting each
  * other. */
 static int start_with_fds(const char *program, char *const *argv, int core_fd, int log_fd,
-			  struct error *err)
+			  int *pidfd, struct error *err)
 {
 	cleanup_fd int core_copy = fcntl(core_fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
 	cleanup_fd int log_copy = fcntl(log_fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
@@ -121,10 +122,13 @@ static int start_with_fds(const char *program, char *const *argv, int core_fd, i
 	if (rc == 0)
 		rc = posix_spawn(&pid, program, &actions, NULL, argv, no_environment);
 	posix_spawn_file_actions_destroy(&actions);
-	return rc != 0 ? error_set_errno(err, -rc, "start %s", program) : 0;
+	if (rc != 0)
+		return error_set_errno(err, -rc, "start %s", program);
+	*pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	return 0;
 }
 
-int broker_start_process(const struct broker_start_options *options, struct error *err)
+int broker_start_process(const struct broker_start_options *options, int *pidfd, struct error *err)
 {
 	cleanup_arguments struct argument_list arguments = {0};
 	char path[PATH_MAX];
@@ -141,7 +145,7 @@ int broker_start_process(const struct broker_start_options *options, struct erro
 		rc = channel_socketpair(ends, err);
 	if (rc != 0)
 		return rc;
-	rc = start_with_fds(path, arguments.argv, ends[1], options->log_fd, err);
+	rc = start_with_fds(path, arguments.argv, ends[1], options->log_fd, pidfd, err);
 	close(ends[1]);
 	if (rc != 0) {
 		close(ends[0]);

@@ -5,7 +5,10 @@
 
 #include "vmm/core/workers/broker_client.h"
 
-/* Returns our end of its socket, owned by the caller. The process is a child of the caller. */
-int broker_start_process(const struct broker_start_options *options, struct error *err);
+/*
+ * Returns our end of its socket and its pidfd (-1 where the kernel gives none), both owned by the
+ * caller. The process is a child of the caller.
+ */
+int broker_start_process(const struct broker_start_options *options, int *pidfd, struct error *err);
 
 #endif
