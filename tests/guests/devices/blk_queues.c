@@ -63,7 +63,7 @@ void blk_check_queues(struct blk_check *check)
 	test_ok(devices_name(check->prefix, "queue_serves_many_in_flight"));
 	if (check->blk->queue_count > 1) {
 		for (uint16_t i = 1; i < check->blk->queue_count; i++) {
-			if (check->blk->queues[i].interrupt_count == 0) {
+			if (virtqueue_interrupt_count(&check->blk->queues[i]) == 0) {
 				test_fail(devices_name(check->prefix, "every_queue_interrupts"),
 					  "queue %u", i);
 				return;

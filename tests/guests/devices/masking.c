@@ -35,7 +35,7 @@ static bool masking_is_delivered(void *argument)
 {
 	const struct masking_case *test = argument;
 
-	return test->queue->interrupt_count != test->count_before;
+	return virtqueue_interrupt_count(test->queue) != test->count_before;
 }
 
 static void masking_set(struct virtqueue *queue, bool by_function, bool masked)
@@ -51,7 +51,8 @@ static void masking_set(struct virtqueue *queue, bool by_function, bool masked)
 static const char *masking_run(struct virtqueue *queue, bool by_function, masking_submit *submit,
 			       void *argument)
 {
-	struct masking_case test = {.queue = queue, .count_before = queue->interrupt_count};
+	struct masking_case test = {.queue = queue,
+				    .count_before = virtqueue_interrupt_count(queue)};
 	const char *problem = NULL;
 
 	masking_set(queue, by_function, true);
@@ -75,7 +76,7 @@ static const char *masking_run(struct virtqueue *queue, bool by_function, maskin
 	if (problem == NULL && masking_is_pending(&test)) {
 		problem = "the pending bit stays set after delivery";
 	}
-	if (problem == NULL && queue->interrupt_count != test.count_before + 1) {
+	if (problem == NULL && virtqueue_interrupt_count(queue) != test.count_before + 1) {
 		problem = "more than one interrupt after unmasking";
 	}
 	return problem;

@@ -47,8 +47,10 @@ bool random_one_in(uint32_t n);
 uint32_t random_interesting_u32(void);
 
 /*
- * An address for a device to access: in the arena, at the end of RAM, in the hole, in registers,
- * beyond everything, or close to 2^64. Its low 32 bits never point at the guest's own memory.
+ * An address for a device to access: in the arena, at the end of RAM, in the hole below 4 GiB,
+ * beyond everything, or close to 2^64. Its low 32 bits never point at the guest's own memory, nor
+ * at the IOAPIC and LAPIC: where a device can write there, what it writes is an interrupt message,
+ * and an INIT would end the guest from within.
  */
 uint64_t random_gpa(void);
 

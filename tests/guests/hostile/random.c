@@ -81,9 +81,9 @@ uint64_t random_gpa(void)
 	case 1:
 		return random_end_of_ram() + random_below(0x2000);
 	case 2:
-		return 0xC0000000ull + random_below(0x3FFFFFFF);
+		return 0xC0000000ull + random_below(0x3EBFF000);
 	case 3:
-		return 0xFEC00000ull + random_below(0x300000); /* IOAPIC, LAPIC */
+		return 0xFED00000ull + random_below(0xFE000);
 	case 4:
 		return 0ull - 1 - random_below(0x2000);
 	case 5:

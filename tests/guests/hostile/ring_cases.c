@@ -5,7 +5,7 @@
 #include "rings.h"
 
 #define BEYOND_ALL_GPA 0x0000700000000000ull
-#define LAPIC_GPA      0xFEE00000ull
+#define HOLE_GPA       0xFED80000ull
 
 static uint64_t case_end_of_ram(void)
 {
@@ -73,9 +73,9 @@ static void case_across_end_of_ram(struct hostile_ring *ring)
 	ring->descriptors[1].gpa = case_end_of_ram() - 256;
 }
 
-static void case_in_registers(struct hostile_ring *ring)
+static void case_in_the_hole(struct hostile_ring *ring)
 {
-	ring->descriptors[1].gpa = LAPIC_GPA;
+	ring->descriptors[1].gpa = HOLE_GPA;
 }
 
 static void case_huge_length(struct hostile_ring *ring)
@@ -262,10 +262,10 @@ static void case_desc_overflow(struct hostile_ring *ring)
 	ring->desc_gpa = 0ull - 16;
 }
 
-static void case_rings_in_registers(struct hostile_ring *ring)
+static void case_rings_in_the_hole(struct hostile_ring *ring)
 {
-	ring->available_gpa = LAPIC_GPA;
-	ring->used_gpa = LAPIC_GPA + 0x800;
+	ring->available_gpa = HOLE_GPA;
+	ring->used_gpa = HOLE_GPA + 0x800;
 }
 
 static void case_misaligned(struct hostile_ring *ring)
@@ -323,7 +323,7 @@ const struct ring_case ring_cases[] = {
 	CASE(header_beyond_ram),
 	CASE(address_overflow),
 	CASE(across_end_of_ram),
-	CASE(in_registers),
+	CASE(in_the_hole),
 	CASE(huge_length),
 	CASE(huge_readable_length),
 	CASE(next_out_of_range),
@@ -356,7 +356,7 @@ const struct ring_case ring_cases[] = {
 	CASE(used_beyond_ram),
 	CASE(used_across_end_of_ram),
 	CASE(desc_overflow),
-	CASE(rings_in_registers),
+	CASE(rings_in_the_hole),
 	CASE(misaligned),
 	CASE(used_over_desc),
 	CASE(used_over_available),

@@ -129,11 +129,13 @@ void rings_run(struct hostile *hostile, uint64_t ops)
 		} else if (device->type == VIRTIO_CONSOLE) {
 			index = 1; /* the queue that the device takes chains from at once */
 		}
+		if (hostile->trace)
+			print("RING op=%lu slot %u queue %u %s: ", i, device->pci->slot, index,
+			      ring_case->name);
 		outcome = ring_try(device, index, ring_case, wait_us);
 		outcomes[outcome]++;
 		if (hostile->trace)
-			print("RING op=%lu slot %u queue %u %s: %s\n", i, device->pci->slot, index,
-			      ring_case->name, outcome_names[outcome]);
+			print("%s\n", outcome_names[outcome]);
 	}
 	for (uint32_t i = 0; i < hostile->device_count; i++)
 		test_check("device_resets_after_bad_rings", virtio_reset(&hostile->devices[i]),

@@ -16,6 +16,7 @@
 #define VIRTIO_VENDOR_ID       0x1AF4
 #define VIRTIO_PCI_DEVICE_BASE 0x1040
 #define VIRTIO_NO_VECTOR       0xFFFF
+#define VIRTIO_MSIX_MAX	       16 /* entries that drivers use; a device may have more */
 
 enum virtio_type {
 	VIRTIO_NET = 1,
@@ -71,6 +72,9 @@ struct virtio_device {
 	uint64_t config_size_bytes;
 	struct msix msix;
 	uint64_t features; /* negotiated */
+	/* By MSI-X entry: the CPU's vector (0: none yet) and how often it came. */
+	uint8_t entry_vector[VIRTIO_MSIX_MAX];
+	volatile uint32_t entry_interrupts[VIRTIO_MSIX_MAX];
 };
 
 /*

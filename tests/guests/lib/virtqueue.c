@@ -15,9 +15,9 @@
 
 static void virtqueue_on_interrupt(void *argument)
 {
-	struct virtqueue *queue = argument;
+	volatile uint32_t *count = argument;
 
-	queue->interrupt_count++;
+	(*count)++;
 }
 
 static size_t virtqueue_pages(size_t size_bytes)
@@ -70,9 +70,15 @@ static void virtqueue_allocate_rings(struct virtqueue *queue)
 
 uint16_t virtqueue_msix_entry(const struct virtqueue *queue)
 {
-	uint16_t last = (uint16_t)(queue->device->msix.entry_count - 1);
+	uint16_t count = queue->device->msix.entry_count;
+	uint16_t last = (uint16_t)((count > VIRTIO_MSIX_MAX ? VIRTIO_MSIX_MAX : count) - 1);
 
 	return queue->index + 1 > last ? last : (uint16_t)(queue->index + 1);
+}
+
+uint32_t virtqueue_interrupt_count(const struct virtqueue *queue)
+{
+	return queue->device->entry_interrupts[virtqueue_msix_entry(queue)];
 }
 
 static const char *virtqueue_route_interrupt(struct virtqueue *queue)
@@ -80,17 +86,17 @@ static const char *virtqueue_route_interrupt(struct virtqueue *queue)
 	struct virtio_device *device = queue->device;
 	uint16_t entry = virtqueue_msix_entry(queue);
 
-	if (queue->vector == 0) {
-		queue->vector = interrupt_allocate_vector();
-	}
-	queue->interrupt_count = 0;
+	if (device->entry_vector[entry] == 0)
+		device->entry_vector[entry] = interrupt_allocate_vector();
+	device->entry_interrupts[entry] = 0;
 	queue->interrupts_consumed = 0;
-	interrupt_set_handler(queue->vector, virtqueue_on_interrupt, queue);
+	interrupt_set_handler(device->entry_vector[entry], virtqueue_on_interrupt,
+			      (void *)(uintptr_t)&device->entry_interrupts[entry]);
 	virtio_common_write16(device, VIRTIO_COMMON_QUEUE_VECTOR, entry);
 	if (virtio_common_read16(device, VIRTIO_COMMON_QUEUE_VECTOR) != entry) {
 		return "the queue's MSI-X vector was refused";
 	}
-	msix_set_entry(&device->msix, entry, lapic_id(), queue->vector, false);
+	msix_set_entry(&device->msix, entry, lapic_id(), device->entry_vector[entry], false);
 	return NULL;
 }
 
@@ -248,7 +254,7 @@ int virtqueue_pop_used(struct virtqueue *queue, uint32_t *length)
 		cpu_full_barrier();
 	}
 	if (!virtqueue_has_used(queue)) {
-		queue->interrupts_consumed = queue->interrupt_count;
+		queue->interrupts_consumed = virtqueue_interrupt_count(queue);
 	}
 	if (id >= queue->size) {
 		return -1;
@@ -261,7 +267,8 @@ static bool virtqueue_is_served(void *argument)
 {
 	const struct virtqueue *queue = argument;
 
-	return virtqueue_has_used(queue) && queue->interrupt_count != queue->interrupts_consumed;
+	return virtqueue_has_used(queue) &&
+	       virtqueue_interrupt_count(queue) != queue->interrupts_consumed;
 }
 
 int virtqueue_wait(struct virtqueue *queue, uint32_t *length, uint64_t timeout_us)

@@ -63,9 +63,7 @@ struct virtqueue {
 	volatile struct virtq_used *used;
 	struct virtq_desc *indirect_tables; /* NULL if not negotiated; one table per descriptor */
 	uint64_t notify_gpa;
-	uint8_t vector;
-	volatile uint32_t interrupt_count;
-	uint32_t interrupts_consumed; /* interrupt_count when the used ring was last seen empty */
+	uint32_t interrupts_consumed; /* the count when the used ring was last seen empty */
 };
 
 /*
@@ -76,8 +74,11 @@ struct virtqueue {
  */
 const char *virtqueue_setup(struct virtqueue *queue, struct virtio_device *device, uint16_t index);
 
-/* The MSI-X entry that virtqueue_setup() took. */
+/* The MSI-X entry that virtqueue_setup() took. Queues share the last one if there are too few. */
 uint16_t virtqueue_msix_entry(const struct virtqueue *queue);
+
+/* How many interrupts have come by the queue's MSI-X entry since virtqueue_setup(). */
+uint32_t virtqueue_interrupt_count(const struct virtqueue *queue);
 
 /*
  * Puts a chain into the available ring (not visible to the device before virtqueue_kick()).
