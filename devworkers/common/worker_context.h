@@ -14,6 +14,7 @@
 #include "devworkers/common/loop.h"
 #include "devworkers/common/worker.h"
 #include "ipc/channel.h"
+#include "ipc/log.h"
 #include "proto/worker.pb-c.h"
 
 #define WORKER_MAX_COUNTERS 64
@@ -47,6 +48,7 @@ struct worker {
 	bool needs_reset; /* reported; until RESET */
 	bool ending;	  /* SHUTDOWN was answered: stop when the answer is out */
 	struct worker_drain drain;
+	struct log_ratelimit guest_lines; /* log lines that a guest can cause */
 
 	struct worker_description description; /* from CONFIGURE on */
 	Bulkhead__Worker__SavedState *saved;   /* from CONFIGURE to ACTIVATE; checked; or NULL */

@@ -204,7 +204,8 @@ void worker_needs_reset(struct worker *worker, const char *reason)
 		worker->queues[i].queue.enabled = false;
 	}
 	(void)snprintf(text, sizeof(text), "%s", reason);
-	log_warning("the device needs a reset: %s", text);
+	if (log_ratelimit_allow(&worker->guest_lines, NULL))
+		log_warning("the device needs a reset: %s", text);
 	bulkhead__worker__needs_reset__init(&event);
 	event.reason = text;
 	if (channel_event(worker->channel, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_NEEDS_RESET,
