@@ -144,9 +144,10 @@ static void assert_violation(void (*call)(void), int number)
 	assert_true(WIFSIGNALED(status));
 }
 
-static void call_open(void)
+/* Sanitizer builds may open files, but make no sockets either. */
+static void call_socket(void)
 {
-	(void)syscall(SYS_openat, AT_FDCWD, "/etc/passwd", O_RDONLY);
+	(void)syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
 }
 
 static void call_map_executable(void)
@@ -174,7 +175,7 @@ static void call_unknown(void)
 static void a_forbidden_call_is_notified_with_its_number(void **state)
 {
 	(void)state;
-	assert_violation(call_open, SYS_openat);
+	assert_violation(call_socket, SYS_socket);
 }
 
 static void a_call_no_kernel_knows_is_notified(void **state)
@@ -198,15 +199,19 @@ static void memory_cannot_be_made_executable(void **state)
 static void shared_anonymous_memory_escapes_no_limit(void **state)
 {
 	(void)state;
+#ifdef BULKHEAD_SANITIZE
+	printf("skip: sanitizer builds map shadow memory\n");
+	skip();
+#endif
 	assert_violation(call_map_shared_anonymous, SYS_mmap);
 }
 
-static void *thread_opens(void *opaque)
+static void *thread_calls(void *opaque)
 {
 	char byte;
 
 	if (read(*(const int *)opaque, &byte, 1) == 1)
-		call_open();
+		call_socket();
 	return NULL;
 }
 
@@ -217,7 +222,7 @@ static int other_threads(void *opaque)
 	pthread_t thread;
 
 	(void)opaque;
-	if (pipe(pipe_fds) != 0 || pthread_create(&thread, NULL, thread_opens, &pipe_fds[0]) != 0)
+	if (pipe(pipe_fds) != 0 || pthread_create(&thread, NULL, thread_calls, &pipe_fds[0]) != 0)
 		return 1;
 	if (install(&rng_policy, SANDBOX_SECCOMP_ENFORCE, &listener) != 0)
 		return 2;
@@ -310,7 +315,7 @@ static int killing_policy(void *opaque)
 	(void)opaque;
 	if (install(&kvm_vcpu_policy, SANDBOX_SECCOMP_ENFORCE, NULL) != 0)
 		return 1;
-	call_open();
+	call_socket();
 	return 2;
 }
 
