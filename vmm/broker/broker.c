@@ -105,19 +105,43 @@ static bool poll_happened(const struct pollfd *fds, unsigned count, int fd)
 	return false;
 }
 
-/* Violations before ends, ends last: each may close fds of its own process only. */
-static void processes_dispatch(struct broker *broker, const struct pollfd *fds, unsigned count)
+/* What happened to one process, by name rather than by fd number. */
+struct process_news {
+	bool reported, violated, ended;
+};
+
+/*
+ * Collected for all before anything is done about any: a handler closes fds, and the listener that
+ * the next one receives may get the number of one that was polled.
+ */
+static void processes_collect_news(const struct broker *broker, const struct pollfd *fds,
+				   unsigned count, struct process_news *news)
 {
 	for (unsigned i = 0; i < BROKER_MAX_PROCESSES; i++) {
-		struct process *process = &broker->processes[i];
+		const struct process *process = &broker->processes[i];
 
 		if (process->state == PROCESS_NONE)
 			continue;
-		if (poll_happened(fds, count, process->launch_fd))
+		news[i].reported = poll_happened(fds, count, process->launch_fd);
+		news[i].violated = poll_happened(fds, count, process->listener_fd);
+		news[i].ended = poll_happened(fds, count, process->pidfd);
+	}
+}
+
+/* Violations before ends, ends last: each may close fds of its own process only. */
+static void processes_dispatch(struct broker *broker, const struct pollfd *fds, unsigned count)
+{
+	struct process_news news[BROKER_MAX_PROCESSES] = {{false, false, false}};
+
+	processes_collect_news(broker, fds, count, news);
+	for (unsigned i = 0; i < BROKER_MAX_PROCESSES; i++) {
+		struct process *process = &broker->processes[i];
+
+		if (news[i].reported)
 			broker_on_report(broker, process);
-		if (poll_happened(fds, count, process->listener_fd))
+		if (news[i].violated)
 			broker_on_violation(broker, process);
-		if (poll_happened(fds, count, process->pidfd))
+		if (news[i].ended)
 			broker_on_exit(broker, process);
 	}
 }

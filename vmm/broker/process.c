@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -177,7 +178,13 @@ int process_receive_violation(struct process *process)
 		struct seccomp_notif notification;
 		char room[512];
 	} buffer = {.room = {0}};
+	struct pollfd listener = {.fd = process->listener_fd, .events = POLLIN};
 
+	/* The ioctl waits when there is nothing, and the whole VM would wait with the broker. */
+	if (poll(&listener, 1, 0) < 1)
+		return -EAGAIN;
+	if (!(listener.revents & POLLIN))
+		return -ENOTCONN;
 	if (ioctl(process->listener_fd, SECCOMP_IOCTL_NOTIF_RECV, &buffer.notification) != 0)
 		return -errno;
 	return buffer.notification.data.nr;
