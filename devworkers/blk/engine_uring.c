@@ -23,7 +23,14 @@ struct engine_uring {
 	struct engine engine;
 	struct io_uring ring;
 	bool ring_made;
+	bool can_mute; /* the eventfd may be switched off while we look by ourselves */
 };
+
+/*
+ * IORING_FEAT_MIN_TIMEOUT. Linux 6.1 loses the signal of a completion that it posts from its own
+ * thread when the eventfd was switched off in between; there it stays on.
+ */
+#define FEATURE_OF_LINUX_6_12 (1U << 15)
 
 static const uint8_t allowed_operations[] = {
 	IORING_OP_READ,	  IORING_OP_READV, IORING_OP_WRITE,
@@ -47,6 +54,7 @@ static int make_ring(struct engine_uring *uring)
 	if (status)
 		return status;
 	uring->ring_made = true;
+	uring->can_mute = (params.features & FEATURE_OF_LINUX_6_12) != 0;
 	return 0;
 }
 
@@ -170,6 +178,8 @@ static bool has_deferred_work(const struct engine_uring *uring)
 
 static void set_eventfd(struct engine_uring *uring, bool enabled)
 {
+	if (!uring->can_mute)
+		return;
 	__atomic_store_n(uring->ring.cq.kflags, enabled ? 0 : IORING_CQ_EVENTFD_DISABLED,
 			 __ATOMIC_RELAXED);
 }

@@ -3,7 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOCK_RETRY_MS 20
+#define LOCK_RETRIES  25U
 
 /* Length 0 means: to the end, wherever that will be. */
 static struct flock whole_file(bool read_only)
@@ -16,14 +20,34 @@ static struct flock whole_file(bool read_only)
 	};
 }
 
-int disk_lock_take(int fd, const char *path, bool read_only, struct error *err)
+/*
+ * A VM that has just ended may hold its lock a little longer than it lives: the kernel closes the
+ * files of an io_uring instance after its process is gone. Worth a short wait, not a refusal.
+ */
+static int lock_try(int fd, bool read_only)
 {
+	struct timespec pause = {.tv_nsec = LOCK_RETRY_MS * 1000000L};
 	struct flock lock = whole_file(read_only);
 
-	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+	for (unsigned i = 0; i < LOCK_RETRIES; i++) {
+		if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+			return 0;
+		if (errno != EAGAIN && errno != EACCES)
+			return -errno;
+		(void)nanosleep(&pause, NULL);
+	}
+	return -EAGAIN;
+}
+
+int disk_lock_take(int fd, const char *path, bool read_only, struct error *err)
+{
+	int result = lock_try(fd, read_only);
+	struct flock lock;
+
+	if (result == 0)
 		return 0;
-	if (errno != EAGAIN && errno != EACCES)
-		return error_set_errno(err, -errno, "lock %s", path);
+	if (result != -EAGAIN)
+		return error_set_errno(err, result, "lock %s", path);
 	lock = whole_file(read_only);
 	if (fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0)
 		return error_set(err, -EBUSY, "%s is in use by another VM or process (pid %d)",

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <uv.h>
@@ -288,6 +289,9 @@ static int monitor_init_loop(struct monitor *monitor, struct error *err)
 {
 	int result = uv_loop_init(&monitor->loop);
 
+	/* The C library reads the time zone's file when a time is first split up: now, while it
+	 * can. */
+	tzset();
 	if (result < 0)
 		return error_set_errno(err, result, "cannot make the event loop");
 	uv_signal_init(&monitor->loop, &monitor->sigterm);
