@@ -63,7 +63,8 @@ int sandbox_stages_parse(const char *list, uint32_t *stages, struct error *err)
 		unsigned stage = 0;
 
 		while (stage < SANDBOX_STAGE_COUNT &&
-		       (strncmp(stage_names[stage], list, length) || stage_names[stage][length]))
+		       (strncmp(stage_names[stage], list, length) != 0 ||
+			stage_names[stage][length]))
 			stage++;
 		if (stage == SANDBOX_STAGE_COUNT)
 			return error_set(err, -EINVAL, "no sandbox stage is called \"%.*s\"",
