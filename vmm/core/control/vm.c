@@ -238,22 +238,41 @@ static void vm_on_device_gone(void *opaque)
 	vm_ended(vm, vm->event_end_why);
 }
 
-int vm_shutdown(struct vm *vm, enum vm_end why, const struct error *text)
+static void vm_end_now(struct vm *vm)
 {
-	if (vm->state == VM_CREATED || vm->state == VM_SHUTDOWN)
-		return -EINVAL;
-	if (vm->ending)
-		return 0;
 	vm->ending = true;
 	/* Threads are stopped and joined first: nothing of the guest's runs while its devices go.
 	 */
 	vcpu_set_destroy(vm->vcpus);
 	vm->vcpus = NULL;
-	vm->event_end_why = why;
-	vm->event_end_text = *text;
 	vm->devices_to_go = vm->device_count + 1;
 	for (unsigned i = 0; i < vm->device_count; i++)
 		worker_device_destroy(vm->devices[i], vm_on_device_gone, vm);
 	vm_on_device_gone(vm);
+}
+
+int vm_shutdown(struct vm *vm, enum vm_end why, const struct error *text)
+{
+	if (vm->state == VM_CREATED || vm->state == VM_SHUTDOWN)
+		return -EINVAL;
+	if (vm->ending || vm->end_after_snapshot)
+		return 0;
+	vm->event_end_why = why;
+	vm->event_end_text = *text;
+	if (vm->snapshot) { /* another thread reads guest memory: it is told to stop, not pulled the
+			       rug */
+		vm->end_after_snapshot = true;
+		(void)vm_snapshot_cancel(vm, NULL);
+		return 0;
+	}
+	vm_end_now(vm);
 	return 0;
+}
+
+void vm_snapshot_ended(struct vm *vm)
+{
+	if (!vm->end_after_snapshot)
+		return;
+	vm->end_after_snapshot = false;
+	vm_end_now(vm);
 }

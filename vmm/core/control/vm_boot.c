@@ -263,6 +263,7 @@ static void vm_on_device_failed(void *opaque, struct worker_device *device, cons
 {
 	struct vm *vm = opaque;
 
+	vm_snapshot_device_failed(vm, err);
 	vm->options.events->device_failed(vm->options.opaque, vm, worker_device_id(device), err);
 }
 

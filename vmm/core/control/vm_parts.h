@@ -17,6 +17,7 @@
 #include "vmm/core/pci/pci_bus.h"
 #include "vmm/core/platform/bus.h"
 #include "vmm/core/platform/platform.h"
+#include "vmm/core/snapshot/snapshot.h"
 #include "vmm/core/workers/worker_device.h"
 
 #define VM_MAX_DEVICES 31 /* slots of the bus but the host bridge's */
@@ -66,7 +67,11 @@ struct vm {
 	vm_done_fn done;
 	void *done_opaque;
 
-	bool ending, ended;
+	struct snapshot *snapshot; /* being taken; NULL: none */
+	struct snapshot_status snapshot_status;
+	bool end_after_snapshot;
+
+	bool ending;
 	unsigned devices_to_go; /* being destroyed */
 	void (*gone)(void *opaque);
 	void *gone_opaque;
@@ -76,6 +81,12 @@ struct vm {
 void vm_enter_state(struct vm *vm, enum vm_state state);
 void vm_finish(struct vm *vm, const struct error *err);
 int vm_begin(struct vm *vm, vm_done_fn done, void *opaque, struct error *err);
+
+/* The snapshot that held the VM is over: what had to wait for it goes on. */
+void vm_snapshot_ended(struct vm *vm);
+
+/* snapshot/snapshot.c: a worker was lost while a snapshot is taken: that fails. */
+void vm_snapshot_device_failed(struct vm *vm, const struct error *err);
 
 /* vm_resources.c: declare everything to the broker and open what the core itself holds. */
 int vm_resources_declare(struct vm *vm, struct error *err);

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/core/snapshot/memory_file.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ipc/cleanup.h"
+#include "vmm/core/snapshot/snapshot_file.h"
+
+#define BATCH_BYTES (1U << 20) /* of present chunks copied, hashed and written at a time */
+
+void memory_index_destroy(struct memory_index *index)
+{
+	free(index->present);
+	free(index->checksums);
+	*index = (struct memory_index){0};
+}
+
+bool memory_index_has(const struct memory_index *index, uint64_t chunk)
+{
+	return index->present[chunk / 8] & (1U << (chunk % 8));
+}
+
+static int memory_index_create(struct memory_index *index, uint64_t size_bytes, struct error *err)
+{
+	*index = (struct memory_index){.chunk_bytes = MEMORY_FILE_CHUNK_BYTES};
+	index->chunk_count = size_bytes / index->chunk_bytes;
+	index->present_bytes = (index->chunk_count + 7) / 8;
+	index->present = calloc(1, index->present_bytes);
+	index->checksums = malloc(index->chunk_count * SNAPSHOT_CHECKSUM_BYTES);
+	if (!index->present || !index->checksums) {
+		memory_index_destroy(index);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
+static void memory_index_add(struct memory_index *index, uint64_t chunk, const uint8_t *data)
+{
+	index->present[chunk / 8] |= (uint8_t)(1U << (chunk % 8));
+	snapshot_checksum(data, index->chunk_bytes, index->checksums + index->checksums_bytes);
+	index->checksums_bytes += SNAPSHOT_CHECKSUM_BYTES;
+}
+
+/* Compares the area with itself, moved by one: fast, and reads nothing behind it. */
+static bool memory_is_zero(const uint8_t *data, size_t bytes)
+{
+	uint64_t first;
+
+	memcpy(&first, data, sizeof(first));
+	return first == 0 && memcmp(data, data + sizeof(first), bytes - sizeof(first)) == 0;
+}
+
+static int memory_write_at(int fd, const uint8_t *data, size_t bytes, uint64_t offset,
+			   struct error *err)
+{
+	while (bytes) {
+		ssize_t written = pwrite(fd, data, bytes, (off_t)offset);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return error_set_errno(err, written ? -errno : -EIO,
+					       "cannot be written at %" PRIu64, offset);
+		data += written;
+		bytes -= (size_t)written;
+		offset += (uint64_t)written;
+	}
+	return 0;
+}
+
+/* Chunks that lie one behind the other, waiting to be written with one call. */
+struct batch {
+	uint8_t *buffer;
+	uint64_t offset;
+	size_t bytes;
+};
+
+static int batch_flush(struct batch *batch, int fd, struct memory_progress *progress,
+		       struct error *err)
+{
+	if (!batch->bytes)
+		return 0;
+	if (memory_write_at(fd, batch->buffer, batch->bytes, batch->offset, err) < 0)
+		return err ? err->code : -EIO;
+	atomic_fetch_add(&progress->stored_bytes, batch->bytes);
+	batch->bytes = 0;
+	return 0;
+}
+
+static int batch_add(struct batch *batch, int fd, const uint8_t *from, uint64_t offset,
+		     struct memory_index *index, struct memory_progress *progress,
+		     struct error *err)
+{
+	uint8_t *copy;
+
+	if (batch->bytes &&
+	    (batch->offset + batch->bytes != offset ||
+	     batch->bytes + index->chunk_bytes > BATCH_BYTES) &&
+	    batch_flush(batch, fd, progress, err) < 0)
+		return err ? err->code : -EIO;
+	if (!batch->bytes)
+		batch->offset = offset;
+	/* Hash the copy, not the guest's memory: what is stored is what was hashed, whoever writes
+	 * there. */
+	copy = batch->buffer + batch->bytes;
+	memcpy(copy, from, index->chunk_bytes);
+	memory_index_add(index, offset / index->chunk_bytes, copy);
+	batch->bytes += index->chunk_bytes;
+	return 0;
+}
+
+/* End of the data that begins at *offset, both within the region; holes are skipped. False: no more
+ * data. */
+static bool memory_next_data(const struct guest_memory_region *region, uint64_t *offset,
+			     uint64_t *end)
+{
+	off_t base = (off_t)region->file_offset;
+	off_t data, hole;
+
+	if (*offset >= region->size_bytes)
+		return false;
+	data = lseek(region->fd, base + (off_t)*offset, SEEK_DATA);
+	if (data < 0 && errno == ENXIO)
+		return false;
+	hole = data < 0 ? -1 : lseek(region->fd, data, SEEK_HOLE);
+	if (data < 0 || hole < 0) { /* a file system that cannot tell: all of it */
+		*end = region->size_bytes;
+		return true;
+	}
+	if ((uint64_t)(data - base) >= region->size_bytes)
+		return false;
+	*offset = (uint64_t)(data - base);
+	*end = (uint64_t)(hole - base);
+	if (*end > region->size_bytes)
+		*end = region->size_bytes;
+	return true;
+}
+
+static int memory_write_range(const struct guest_memory_region *region, int fd, uint64_t from,
+			      uint64_t to, struct batch *batch, struct memory_index *index,
+			      struct memory_progress *progress, struct error *err)
+{
+	for (uint64_t at = from; at < to; at += index->chunk_bytes) {
+		if (atomic_load(&progress->cancelled))
+			return error_set(err, -ECANCELED, "cancelled");
+		if (!memory_is_zero(region->hva + at, index->chunk_bytes) &&
+		    batch_add(batch, fd, region->hva + at, at, index, progress, err) < 0)
+			return err ? err->code : -EIO;
+		atomic_fetch_add(&progress->done_bytes, index->chunk_bytes);
+	}
+	return 0;
+}
+
+static int memory_write_all(const struct guest_memory_region *region, int fd, struct batch *batch,
+			    struct memory_index *index, struct memory_progress *progress,
+			    struct error *err)
+{
+	uint64_t mask = index->chunk_bytes - 1, next = 0, offset = 0, end;
+
+	while (memory_next_data(region, &offset, &end)) {
+		offset &= ~mask;
+		if (offset < next) /* two pieces of data share a chunk */
+			offset = next;
+		end = (end + mask) & ~mask;
+		atomic_fetch_add(&progress->done_bytes, offset - next);
+		if (memory_write_range(region, fd, offset, end, batch, index, progress, err) < 0)
+			return err ? err->code : -EIO;
+		offset = next = end > offset ? end : offset;
+	}
+	atomic_fetch_add(&progress->done_bytes, region->size_bytes - next);
+	return batch_flush(batch, fd, progress, err);
+}
+
+int memory_file_write(const struct guest_memory_region *region, int fd, struct memory_index *index,
+		      struct memory_progress *progress, struct error *err)
+{
+	cleanup_free uint8_t *buffer = malloc(BATCH_BYTES);
+	struct batch batch = {.buffer = buffer};
+
+	if (!buffer)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (ftruncate(fd, (off_t)region->size_bytes) < 0)
+		return error_set_errno(err, -errno, "cannot be given its size");
+	if (memory_index_create(index, region->size_bytes, err) < 0)
+		return err ? err->code : -ENOMEM;
+	if (memory_write_all(region, fd, &batch, index, progress, err) < 0)
+		return err ? err->code : -EIO;
+	if (fdatasync(fd) < 0)
+		return error_set_errno(err, -errno, "cannot be flushed to the disk");
+	return 0;
+}
+
+static int memory_read_chunk(int fd, uint64_t chunk, uint32_t bytes, uint8_t *data,
+			     const uint8_t *checksum, struct error *err)
+{
+	uint8_t actual[SNAPSHOT_CHECKSUM_BYTES];
+	size_t done = 0;
+
+	while (done < bytes) {
+		ssize_t got = pread(fd, data + done, bytes - done, (off_t)(chunk * bytes + done));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return error_set_errno(err, -errno, "cannot be read at %" PRIu64,
+					       chunk * bytes);
+		if (got == 0)
+			return error_set(err, -EINVAL, "is cut short at %" PRIu64,
+					 chunk * bytes + done);
+		done += (size_t)got;
+	}
+	snapshot_checksum(data, bytes, actual);
+	if (memcmp(actual, checksum, sizeof(actual)) != 0)
+		return error_set(err, -EINVAL,
+				 "is damaged at %" PRIu64 ": its checksum does not fit",
+				 chunk * bytes);
+	return 0;
+}
+
+static int memory_check_size(int fd, uint64_t size_bytes, struct error *err)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) < 0)
+		return error_set_errno(err, -errno, "cannot be examined");
+	if (!S_ISREG(status.st_mode))
+		return error_set(err, -EINVAL, "is not a regular file");
+	if ((uint64_t)status.st_size != size_bytes)
+		return error_set(err, -EINVAL, "has %lld bytes, the manifest says %" PRIu64,
+				 (long long)status.st_size, size_bytes);
+	return 0;
+}
+
+/* Visit every present chunk. to NULL: only check. */
+static int memory_visit_chunks(int fd, uint64_t size_bytes, const struct memory_index *index,
+			       uint8_t *to, struct memory_progress *progress, struct error *err)
+{
+	cleanup_free uint8_t *buffer = malloc(index->chunk_bytes);
+	const uint8_t *checksum = index->checksums;
+
+	if (!buffer)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (memory_check_size(fd, size_bytes, err) < 0)
+		return err ? err->code : -EINVAL;
+	for (uint64_t chunk = 0; chunk < index->chunk_count; chunk++) {
+		if (atomic_load(&progress->cancelled))
+			return error_set(err, -ECANCELED, "cancelled");
+		atomic_fetch_add(&progress->done_bytes, index->chunk_bytes);
+		if (!memory_index_has(index, chunk))
+			continue;
+		if (memory_read_chunk(fd, chunk, index->chunk_bytes,
+				      to ? to + chunk * index->chunk_bytes : buffer, checksum,
+				      err) < 0)
+			return err ? err->code : -EINVAL;
+		checksum += SNAPSHOT_CHECKSUM_BYTES;
+		atomic_fetch_add(&progress->stored_bytes, index->chunk_bytes);
+	}
+	return 0;
+}
+
+int memory_file_read(const struct guest_memory_region *region, int fd,
+		     const struct memory_index *index, struct memory_progress *progress,
+		     struct error *err)
+{
+	return memory_visit_chunks(fd, region->size_bytes, index, region->hva, progress, err);
+}
+
+int memory_file_verify(int fd, uint64_t size_bytes, const struct memory_index *index,
+		       struct memory_progress *progress, struct error *err)
+{
+	return memory_visit_chunks(fd, size_bytes, index, NULL, progress, err);
+}
