@@ -147,6 +147,8 @@ void broker_on_report(struct broker *broker, struct process *process)
 		if (!(process->missing & (1U << stage)))
 			continue;
 		(void)snprintf(names[stage], sizeof(names[stage]), "%s", sandbox_stage_name(stage));
+		log_warning("%s \"%s\" runs without the sandbox stage \"%s\"", process->kind,
+			    process->device_id, names[stage]);
 		missing[reply.n_missing_stages++] = names[stage];
 	}
 	process->announced = true;
