@@ -121,7 +121,7 @@ static int load_elf(const struct boot_file *kernel, const struct boot_request *r
 int boot_load(const struct boot_request *request, const struct guest_memory *memory,
 	      struct boot_entry *entry, struct error *err)
 {
-	enum kernel_image_kind kind;
+	enum kernel_image_kind kind = KERNEL_IMAGE_BZIMAGE;
 	struct boot_file kernel;
 	int result = memory_layout_check(memory, err);
 

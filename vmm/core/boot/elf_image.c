@@ -14,7 +14,7 @@
 
 #define XEN_ELFNOTE_PHYS32_ENTRY 18
 #define NOTE_HEADER_BYTES	 12
-#define MAX_NOTES_BYTES		 (64 * 1024)
+#define MAX_NOTES_BYTES		 MAP_KIB(64)
 
 /* A place in a block of notes. */
 struct note_cursor {

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ipc/cleanup.h"
 #include "proto/platform.pb-c.h"
 #include "vmm/core/platform/acpi_pm.h"
 #include "vmm/core/platform/cmos.h"
@@ -229,11 +228,9 @@ int platform_save(struct platform *platform, uint8_t **state, size_t *state_byte
 	Bulkhead__Platform__Cmos cmos = BULKHEAD__PLATFORM__CMOS__INIT;
 	Bulkhead__Platform__AcpiPm acpi_pm = BULKHEAD__PLATFORM__ACPI_PM__INIT;
 	Bulkhead__Platform__PciHotplug pci_hotplug = BULKHEAD__PLATFORM__PCI_HOTPLUG__INIT;
-	cleanup_free uint8_t *serial_bytes = malloc(SERIAL_STATE_BYTES);
+	uint8_t serial_bytes[SERIAL_STATE_BYTES];
 	uint8_t registers[CMOS_REGISTER_COUNT];
 
-	if (!serial_bytes)
-		return error_set(err, -ENOMEM, "platform: out of memory");
 	if (platform->serial) {
 		serial_save(platform->serial, &serial, serial_bytes);
 		message.serial = &serial;

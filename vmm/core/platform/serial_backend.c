@@ -100,16 +100,16 @@ static bool serial_backend_read_chunk(struct serial_backend *backend)
 	if (room == 0)
 		return false;
 	got = watched_fd_read(&backend->input, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
+	if (got == -EAGAIN)
+		return false;
+	if (got == -EINTR)
+		return true;
 	if (got > 0)
 		serial_give_input(backend->serial, bytes, (size_t)got);
-	else if (got == 0)
+	else if (got == 0 || backend->kind == SERIAL_BACKEND_STREAM)
 		backend->input_ended = true;
-	else if (got == -EAGAIN)
-		return false;
-	else if (got != -EINTR && backend->kind != SERIAL_BACKEND_STREAM)
+	else
 		serial_backend_disconnect(backend, (int)got);
-	else if (got != -EINTR)
-		backend->input_ended = true;
 	return true;
 }
 
@@ -345,7 +345,7 @@ static void serial_backend_close_handles(struct serial_backend *backend)
 		free(backend);
 		return;
 	}
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned i = 0; i < HANDLE_COUNT && i < count; i++)
 		uv_close(handles[i], serial_backend_on_closed);
 }
 
@@ -353,9 +353,9 @@ void serial_backend_destroy(struct serial_backend *backend)
 {
 	if (!backend)
 		return;
-	while (serial_backend_write_chunk(
-		backend)) /* at most what the ring holds: vCPUs are stopped */
-		;
+	/* vCPUs are stopped: this is at most what the ring holds. */
+	while (serial_backend_write_chunk(backend))
+		continue;
 	serial_set_connected(backend->serial, false);
 	serial_set_backend(backend->serial, NULL, NULL);
 	if (backend->owns_fds)

@@ -25,7 +25,7 @@ static void expect_refused(const struct fixture_bzimage *fixture, int code, cons
 {
 	struct guest_memory memory = fixture_memory_new(RAM_BYTES);
 	struct error err = ERROR_INIT;
-	struct bzimage image;
+	struct bzimage image = {0};
 
 	assert_int_equal(load_bytes(fixture->bytes, BZ_FILE_SIZE, &memory, &image, &err), code);
 	if (!strstr(err.message, text))
@@ -37,7 +37,7 @@ static void the_payload_goes_to_the_preferred_address(void **state)
 {
 	struct guest_memory memory = fixture_memory_new(RAM_BYTES);
 	struct fixture_bzimage fixture = fixture_bzimage_new();
-	struct bzimage image;
+	struct bzimage image = {0};
 
 	(void)state;
 	assert_int_equal(load_bytes(fixture.bytes, BZ_FILE_SIZE, &memory, &image, NULL), 0);
@@ -54,7 +54,7 @@ static void setup_sects_0_means_4(void **state)
 {
 	struct guest_memory memory = fixture_memory_new(RAM_BYTES);
 	struct fixture_bzimage fixture = fixture_bzimage_new();
-	struct bzimage image;
+	struct bzimage image = {0};
 
 	(void)state;
 	fixture_bzimage_header(&fixture)->setup_sects = 0;
@@ -111,7 +111,7 @@ static void a_preferred_address_over_the_boot_data_is_not_used(void **state)
 {
 	struct guest_memory memory = fixture_memory_new(RAM_BYTES);
 	struct fixture_bzimage fixture = fixture_bzimage_new();
-	struct bzimage image;
+	struct bzimage image = {0};
 
 	(void)state;
 	fixture_bzimage_header(&fixture)->pref_address = 0x8000;
@@ -124,7 +124,7 @@ static void every_shorter_file_is_truncated(void **state)
 {
 	struct guest_memory memory = fixture_memory_new(RAM_BYTES);
 	struct fixture_bzimage fixture = fixture_bzimage_new();
-	struct bzimage image;
+	struct bzimage image = {0};
 
 	(void)state;
 	for (size_t bytes = 1; bytes < BZ_FILE_SIZE; bytes += 37) {
@@ -159,7 +159,7 @@ static void the_zero_page_has_header_memory_map_and_pointers(void **state)
 		.initramfs_bytes = 77,
 	};
 	const struct boot_params *page = (const void *)(memory.regions[0].hva + MAP_BOOT_ZERO_PAGE);
-	struct bzimage image;
+	struct bzimage image = {0};
 
 	(void)state;
 	assert_int_equal(load_bytes(fixture.bytes, BZ_FILE_SIZE, &memory, &image, NULL), 0);
@@ -183,7 +183,7 @@ static void bytes_of_the_file_behind_its_header_stay_out_of_the_zero_page(void *
 {
 	struct guest_memory memory = fixture_memory_new(RAM_BYTES);
 	struct fixture_bzimage fixture = fixture_bzimage_new();
-	struct bzimage image;
+	struct bzimage image = {0};
 
 	(void)state;
 	fixture_bzimage_header(&fixture)->jump = 0x3aeb; /* ends behind cmdline_size */

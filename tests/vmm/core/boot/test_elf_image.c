@@ -24,7 +24,7 @@ static void expect_refused(const struct fixture_elf *elf, int code, const char *
 {
 	struct guest_memory memory = fixture_memory_new(RAM_BYTES);
 	struct error err = ERROR_INIT;
-	struct elf_image image;
+	struct elf_image image = {0};
 
 	assert_int_equal(load_bytes(elf, sizeof(*elf), &memory, &image, &err), code);
 	if (!strstr(err.message, text))
@@ -37,7 +37,7 @@ static void segments_go_to_their_physical_addresses_and_bss_is_cleared(void **st
 	struct guest_memory memory = fixture_memory_new(RAM_BYTES);
 	struct fixture_elf elf = fixture_elf_new();
 	const uint8_t *ram = memory.regions[0].hva;
-	struct elf_image image;
+	struct elf_image image = {0};
 
 	(void)state;
 	memset(memory.regions[0].hva + PVH_LOAD_GPA, 0xff, 8192);
@@ -54,7 +54,7 @@ static void segments_go_to_their_physical_addresses_and_bss_is_cleared(void **st
 static void a_32_bit_kernel_is_loaded(void **state)
 {
 	struct guest_memory memory = fixture_memory_new(RAM_BYTES);
-	struct elf_image image;
+	struct elf_image image = {0};
 	struct {
 		Elf32_Ehdr header;
 		Elf32_Phdr load, note;
@@ -89,7 +89,7 @@ static void a_pvh_note_behind_other_notes_is_found(void **state)
 	struct fixture_elf elf = fixture_elf_new();
 	uint8_t file[sizeof(elf) + 256];
 	static const uint32_t build_id[] = {4, 3, 3, 0x554e47, 0x00c0ffee};
-	struct elf_image image;
+	struct elf_image image = {0};
 
 	(void)state;
 	elf.note.p_offset = sizeof(elf);
@@ -163,7 +163,7 @@ static void overlapping_segments_cannot_ask_for_more_than_all_ram(void **state)
 		Elf64_Phdr segments[3];
 	} file = {.elf = fixture_elf_new()};
 	struct error err = ERROR_INIT;
-	struct elf_image image;
+	struct elf_image image = {0};
 
 	(void)state;
 	file.segments[0] = file.elf.note;
@@ -243,7 +243,7 @@ static void every_shorter_file_is_refused(void **state)
 {
 	struct guest_memory memory = fixture_memory_new(RAM_BYTES);
 	struct fixture_elf elf = fixture_elf_new();
-	struct elf_image image;
+	struct elf_image image = {0};
 
 	(void)state;
 	for (size_t bytes = 4; bytes < sizeof(elf); bytes++)

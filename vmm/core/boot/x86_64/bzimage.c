@@ -77,15 +77,13 @@ static int choose_place(const struct boot_file *file, const struct setup_header 
 {
 	uint64_t preferred = header->pref_address;
 	uint64_t alignment = header->kernel_alignment;
-	uint64_t lowest;
 
 	*load_gpa = preferred;
 	if (fits(preferred, room_bytes, low_end))
 		return 0;
 	if (header->relocatable_kernel && preferred < MAP_HIGH_RAM) {
-		lowest = (MAP_HIGH_RAM + alignment - 1) & ~(alignment - 1);
-		*load_gpa = lowest;
-		if (fits(lowest, room_bytes, low_end))
+		*load_gpa = (MAP_HIGH_RAM + alignment - 1) & ~(alignment - 1);
+		if (fits(*load_gpa, room_bytes, low_end))
 			return 0;
 	}
 	return error_set(err, -ENOMEM,
