@@ -111,7 +111,7 @@ static enum ring_outcome ring_try(struct virtio_device *device, uint16_t index,
 
 void rings_run(struct hostile *hostile, uint64_t ops)
 {
-	uint64_t wait_us = cmdline_number("wait_us", 2000);
+	uint64_t wait_us = cmdline_number("wait_us", 20000);
 	uint64_t systematic = (uint64_t)hostile->device_count * ring_case_count;
 	uint32_t outcomes[OUTCOME_COUNT] = {0};
 

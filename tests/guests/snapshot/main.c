@@ -151,7 +151,7 @@ void guest_main(void)
 	if (cmdline_number("smp", 0) == 1)
 		other_cpus = cpu_state_start();
 	memory_state_init(cmdline_number("touch", 16), (uint32_t)cmdline_number("dirty", 16),
-			  cmdline_number("dense", 0) == 1);
+			  (uint32_t)cmdline_number("stride", 64));
 	print("SNAPSHOT GUEST READY pages=%lu disk=%u cpus=%u\n", memory_state_page_count(),
 	      has_disk, other_cpus + 1);
 	snapshot_loop();

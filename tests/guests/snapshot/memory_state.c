@@ -7,7 +7,6 @@
 
 #define PAGES_PER_MIB  256
 #define WORDS_PER_PAGE (PAGE_SIZE_BYTES / 8)
-#define SPARSE_STRIDE  64 /* words: 8 words a page show a lost page as well as all of them */
 #define HIGH_RAM_GPA   0x100000000ull
 
 /* First what the page allocator can give, then RAM above 4 GiB. */
@@ -87,7 +86,7 @@ static void memory_find_high(uint64_t wanted_pages)
 	guest_panic("touch= asks for more RAM than there is");
 }
 
-void memory_state_init(uint64_t wanted_mib, uint32_t dirty_pages_per_tick, bool dense)
+void memory_state_init(uint64_t wanted_mib, uint32_t dirty_pages_per_tick, uint32_t stride_words)
 {
 	uint64_t reserve = 1024; /* pages for stacks, rings and page tables */
 	uint64_t available = page_alloc_available();
@@ -100,7 +99,7 @@ void memory_state_init(uint64_t wanted_mib, uint32_t dirty_pages_per_tick, bool 
 	low_gpa = (uint64_t)(uintptr_t)page_alloc_unzeroed(low_pages);
 	dirty_pages =
 		dirty_pages_per_tick < page_count ? dirty_pages_per_tick : (uint32_t)page_count;
-	stride = dense ? 1 : SPARSE_STRIDE;
+	stride = stride_words == 0 || stride_words > WORDS_PER_PAGE ? WORDS_PER_PAGE : stride_words;
 	for (uint64_t index = 0; index < page_count; index++)
 		memory_write_page(index, 0);
 }

@@ -10,8 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Pages of RAM, filled at start; every tick checks and rewrites the next few. */
-void memory_state_init(uint64_t wanted_mib, uint32_t dirty_pages_per_tick, bool dense);
+/*
+ * Pages of RAM, filled at start; every tick checks and rewrites the next few. Of each page only
+ * every stride_words-th word is used: a lost page shows by one word as well as by all of them.
+ */
+void memory_state_init(uint64_t wanted_mib, uint32_t dirty_pages_per_tick, uint32_t stride_words);
 uint64_t memory_state_page_count(void);
 
 /* Checks the pages of this tick, then rewrites them. Returns the number of bad pages. */
