@@ -16,9 +16,9 @@ int main(int argc, char **argv)
 		status = MONITOR_EXIT_CLEAN;
 	else if (result < 0)
 		(void)fprintf(stderr, "bulkhead: %s\n", err.message);
-	else if (!line.has_vm)
-		(void)fprintf(stderr,
-			      "bulkhead: nothing to run: give --kernel; see bulkhead --help\n");
+	else if (!line.has_vm && !line.restore.source_url[0])
+		(void)fprintf(stderr, "bulkhead: nothing to run: give --kernel or --restore; see "
+				      "bulkhead --help\n");
 	else
 		status = monitor_run(&line);
 	command_line_destroy(&line);

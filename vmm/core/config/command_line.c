@@ -25,6 +25,9 @@ enum option_key {
 	KEY_NAME,
 	KEY_UID_RANGE,
 	KEY_ALLOW_MISSING,
+	KEY_RESTORE,
+	KEY_INCOMING,
+	KEY_FORCE,
 };
 
 static const struct argp_option options[] = {
@@ -44,16 +47,25 @@ static const struct argp_option options[] = {
 	{"serial", KEY_SERIAL, "off|null|tty|pty|file=PATH|socket=PATH", 0,
 	 "16550A serial port (default tty)", 1},
 	{"name", KEY_NAME, "NAME", 0, "name of the VM in logs and process lists", 1},
-	{0, 0, 0, 0, "This process and its workers:", 2},
+	{0, 0, 0, 0, "Instead of a kernel, a snapshot:", 2},
+	{"restore", KEY_RESTORE,
+	 "source_url=file:///DIR[,memory_restore_mode=copy|ondemand][,prefault=on][,resume=on]", 0,
+	 "start from a snapshot, paused unless resume=on; --disk id=…,path=…, --serial and "
+	 "--console say where its devices' files are now",
+	 2},
+	{"incoming", KEY_INCOMING, "file:DIR", 0, "the same as --restore source_url=file:DIR", 2},
+	{"force", KEY_FORCE, 0, 0, "restore although the host differs where that is only a risk",
+	 2},
+	{0, 0, 0, 0, "This process and its workers:", 3},
 	{"seccomp", KEY_SECCOMP, "true|log|false", 0,
-	 "system call filters: enforce, only log, or none (default true)", 2},
+	 "system call filters: enforce, only log, or none (default true)", 3},
 	{"uid-range", KEY_UID_RANGE, "BASE:COUNT", 0,
-	 "user ids that VMs and their workers may take when started as root", 2},
+	 "user ids that VMs and their workers may take when started as root", 3},
 	{"allow-missing-sandbox", KEY_ALLOW_MISSING, "STAGE[,STAGE]", 0,
-	 "start although this host lacks these stages of the sandbox (see the manual)", 2},
-	{"log-file", KEY_LOG_FILE, "PATH", 0, "append the log to PATH (default standard error)", 2},
-	{"log-format", KEY_LOG_FORMAT, "text|json", 0, "one line or one JSON object an event", 2},
-	{"verbose", 'v', 0, 0, "more log; twice for debugging", 2},
+	 "start although this host lacks these stages of the sandbox (see the manual)", 3},
+	{"log-file", KEY_LOG_FILE, "PATH", 0, "append the log to PATH (default standard error)", 3},
+	{"log-format", KEY_LOG_FORMAT, "text|json", 0, "one line or one JSON object an event", 3},
+	{"verbose", 'v', 0, 0, "more log; twice for debugging", 3},
 	{0},
 };
 
@@ -188,6 +200,49 @@ static int parse_log_format(const char *text, bool *json, struct error *err)
 	return 0;
 }
 
+static int parse_restore(struct restore_request *restore, const char *text, struct error *err)
+{
+	struct option_field fields[] = {
+		{"source_url", OPTION_STRING, &restore->source_url},
+		{"memory_restore_mode", OPTION_STRING, &restore->memory_restore_mode},
+		{"prefault", OPTION_SWITCH, &restore->prefault},
+		{"resume", OPTION_SWITCH, &restore->resume},
+	};
+	const char *mode;
+
+	if (option_string_parse("--restore", text, fields, 4, err) < 0 ||
+	    !command_line_url_path("--restore", restore->source_url, err))
+		return err->code;
+	mode = restore->memory_restore_mode;
+	if (mode[0] && strcasecmp(mode, "copy") != 0 && strcasecmp(mode, "ondemand") != 0)
+		return error_set(err, -EINVAL,
+				 "--restore: memory_restore_mode=%s: write copy or ondemand", mode);
+	return 0;
+}
+
+const char *command_line_url_path(const char *option, const char *url, struct error *err)
+{
+	const char *path = url;
+
+	if (strncmp(url, "file://", 7) == 0)
+		path = url + 7;
+	else if (strncmp(url, "file:", 5) == 0)
+		path = url + 5;
+	else
+		path = "";
+	if (path[0])
+		return path;
+	error_set(err, -EINVAL, "%s: \"%.80s\" is not of the form file:///DIRECTORY", option, url);
+	return NULL;
+}
+
+static int parse_incoming(struct restore_request *restore, const char *text, struct error *err)
+{
+	if (!command_line_url_path("--incoming", text, err))
+		return err->code;
+	return option_set_string(&restore->source_url, text, strlen(text));
+}
+
 static int parse_string(const char *option, char **target, const char *text, struct error *err)
 {
 	if ((*target)[0])
@@ -235,6 +290,13 @@ static int parse_process_option(struct parse_state *state, int key, const char *
 		return parse_seccomp(text, &line->seccomp, state->err);
 	case KEY_UID_RANGE:
 		line->uid_range = text;
+		return 0;
+	case KEY_RESTORE:
+		return parse_restore(&line->restore, text, state->err);
+	case KEY_INCOMING:
+		return parse_incoming(&line->restore, text, state->err);
+	case KEY_FORCE:
+		line->restore.force = true;
 		return 0;
 	case KEY_ALLOW_MISSING:
 		line->allow_missing = text;
@@ -299,7 +361,11 @@ int command_line_parse(int argc, char **argv, struct command_line *line, struct 
 	struct parse_state state = {.line = line, .err = err};
 	int index = 0;
 
-	*line = (struct command_line){.log_level = LOG_LEVEL_WARNING};
+	*line = (struct command_line){
+		.log_level = LOG_LEVEL_WARNING,
+		.restore = {.source_url = (char *)(uintptr_t)protobuf_c_empty_string,
+			    .memory_restore_mode = (char *)(uintptr_t)protobuf_c_empty_string},
+	};
 	if (command_line_answer(argc, argv, &argp))
 		return 1;
 	line->config = vm_config_new();
@@ -315,11 +381,15 @@ int command_line_parse(int argc, char **argv, struct command_line *line, struct 
 				  index > 0 && index <= argc ? argv[index - 1] : "command line");
 		return err->code;
 	}
-	return line->has_vm ? vm_config_complete(line->config, err) : 0;
+	if (line->restore.source_url[0] || !line->has_vm)
+		return 0;
+	return vm_config_complete(line->config, err);
 }
 
 void command_line_destroy(struct command_line *line)
 {
 	vm_config_free(line->config);
 	line->config = NULL;
+	option_free_string(line->restore.source_url);
+	option_free_string(line->restore.memory_restore_mode);
 }

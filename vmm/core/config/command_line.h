@@ -10,9 +10,17 @@
 #include "ipc/log.h"
 #include "proto/config.pb-c.h"
 
+/* --restore and --incoming. */
+struct restore_request {
+	char *source_url;	   /* "file:///DIR"; protobuf string, "" for none */
+	char *memory_restore_mode; /* "copy", "ondemand" */
+	protobuf_c_boolean prefault, resume, force;
+};
+
 struct command_line {
-	Bulkhead__Config__Vm *config; /* owned; completed when has_vm */
-	bool has_vm;		      /* a kernel or another VM option was given */
+	Bulkhead__Config__Vm *config;	/* owned; completed when has_vm */
+	bool has_vm;			/* a kernel or another VM option was given */
+	struct restore_request restore; /* with it, config holds overrides and is not completed */
 	enum sandbox_seccomp_mode seccomp;
 	enum log_level log_level;
 	bool log_json;
@@ -20,6 +28,9 @@ struct command_line {
 	const char *uid_range;	   /* BASE:COUNT; NULL: the default */
 	const char *allow_missing; /* sandbox stages that may be missing, by name; NULL: none */
 };
+
+/* The directory of a "file:///DIR" or "file:DIR" URL; NULL with err set. Points into url. */
+const char *command_line_url_path(const char *option, const char *url, struct error *err);
 
 /*
  * Parse argv. Returns 0; 1 when everything is done already (--help, --version) and the program

@@ -15,10 +15,15 @@ int option_set_string(char **target, const char *text, size_t length_bytes)
 
 	if (!copy)
 		return -ENOMEM;
-	if (*target != (const char *)protobuf_c_empty_string)
-		free(*target);
+	option_free_string(*target);
 	*target = copy;
 	return 0;
+}
+
+void option_free_string(char *text)
+{
+	if (text != (const char *)protobuf_c_empty_string)
+		free(text);
 }
 
 int option_parse_count(const char *text, uint64_t maximum, uint64_t *value)

@@ -42,4 +42,7 @@ int option_parse_count(const char *text, uint64_t maximum, uint64_t *value);
 /* Replace a protobuf string by a copy of text (length_bytes long). -ENOMEM. */
 int option_set_string(char **target, const char *text, size_t length_bytes);
 
+/* Free a protobuf string; accepts the empty default and NULL. */
+void option_free_string(char *text);
+
 #endif

@@ -14,8 +14,10 @@
 #include "devworkers/common/sandbox.h"
 #include "ipc/cleanup.h"
 #include "ipc/log.h"
+#include "vmm/core/config/overrides.h"
 #include "vmm/core/control/vm.h"
 #include "vmm/core/policy-loop.seccomp.h"
+#include "vmm/core/snapshot/restore.h"
 #include "vmm/core/workers/broker_client.h"
 #include "vmm/core/workers/channel_watch.h"
 
@@ -29,6 +31,7 @@ struct monitor {
 	struct vm *vm;
 	int log_fd;
 	enum sandbox_seccomp_mode seccomp;
+	bool resume; /* as soon as the VM is restored */
 	bool stopping;
 	enum monitor_exit status;
 };
@@ -303,6 +306,43 @@ static int monitor_init_loop(struct monitor *monitor, struct error *err)
 	return 0;
 }
 
+static void monitor_on_restored(void *opaque, struct vm *vm, const struct error *err)
+{
+	struct monitor *monitor = opaque;
+	struct error failure = ERROR_INIT;
+
+	if (!err && monitor->resume && vm_resume(vm, NULL, NULL, &failure) < 0)
+		log_error("%s", failure.message);
+}
+
+/* The configuration is the snapshot's, with what the command line overrides. */
+static int monitor_restore_vm(struct monitor *monitor, struct vm_options *vm_options,
+			      struct command_line *line, struct error *err)
+{
+	struct restore_options options = {
+		.on_demand = strcasecmp(line->restore.memory_restore_mode, "ondemand") == 0,
+		.prefault = line->restore.prefault,
+		.force = line->restore.force,
+	};
+	const char *path = command_line_url_path("--restore", line->restore.source_url, err);
+	struct snapshot_reader *reader;
+
+	reader = path ? snapshot_reader_open(monitor->broker, path, err) : NULL;
+	if (!reader)
+		return err->code;
+	if (vm_config_apply_overrides(reader->config, line->config, err) == 0) {
+		vm_options->config = reader->config;
+		monitor->vm = vm_new(vm_options, err);
+	}
+	if (!monitor->vm) {
+		snapshot_reader_destroy(reader);
+		return err->code;
+	}
+	reader->config = NULL;
+	monitor->resume = line->restore.resume;
+	return vm_restore(monitor->vm, reader, &options, monitor_on_restored, monitor, err);
+}
+
 static int monitor_start_vm(struct monitor *monitor, struct command_line *line, struct error *err)
 {
 	struct vm_options options = {
@@ -315,6 +355,8 @@ static int monitor_start_vm(struct monitor *monitor, struct command_line *line, 
 		.seccomp = monitor->seccomp,
 	};
 
+	if (line->restore.source_url[0])
+		return monitor_restore_vm(monitor, &options, line, err);
 	monitor->vm = vm_new(&options, err);
 	if (!monitor->vm)
 		return err->code;
@@ -349,7 +391,7 @@ enum monitor_exit monitor_run(struct command_line *line)
 	(void)monitor_start_vm(&monitor, line, &err);
 	if (!monitor.vm) {
 		log_error("%s", err.message);
-		monitor_stop(&monitor, MONITOR_EXIT_INTERNAL);
+		monitor_stop(&monitor, monitor_exit_status(VM_END_FAILURE, &err));
 	}
 	uv_run(&monitor.loop, UV_RUN_DEFAULT);
 	if (broker_client_shutdown(monitor.broker, BROKER_SHUTDOWN_TIMEOUT_MS, &err) < 0)

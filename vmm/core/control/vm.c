@@ -178,13 +178,36 @@ int vm_pause(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
 	return 0;
 }
 
-int vm_resume(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
+static void vm_on_device_resumed(void *opaque, struct worker_device *device,
+				 const struct error *err)
 {
-	if (vm_require(vm, VM_PAUSED, "resume", err) < 0 || vm_begin(vm, done, opaque, err) < 0)
-		return err->code;
+	struct vm *vm = opaque;
+
+	if (err)
+		worker_device_fail(device, err);
+	if (--vm->devices_waited_for || vm->ending)
+		return;
 	vcpu_set_run(vm->vcpus);
 	vm_enter_state(vm, VM_RUNNING);
 	vm_finish(vm, NULL);
+}
+
+int vm_resume(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
+{
+	struct error failure = ERROR_INIT;
+
+	if (vm_require(vm, VM_PAUSED, "resume", err) < 0 || vm_begin(vm, done, opaque, err) < 0)
+		return err->code;
+	/* After a restore the workers are quiesced and go on with the vCPUs. */
+	vm->devices_waited_for = 1;
+	for (unsigned i = 0; i < vm->device_count; i++) {
+		if (worker_device_state(vm->devices[i]) != WORKER_DEVICE_QUIESCED)
+			continue;
+		vm->devices_waited_for++;
+		if (worker_device_resume(vm->devices[i], vm_on_device_resumed, vm, &failure) < 0)
+			vm_on_device_resumed(vm, vm->devices[i], &failure);
+	}
+	vm_on_device_resumed(vm, NULL, NULL);
 	return 0;
 }
 
@@ -265,6 +288,12 @@ int vm_shutdown(struct vm *vm, enum vm_end why, const struct error *text)
 		(void)vm_snapshot_cancel(vm, NULL);
 		return 0;
 	}
+	if (vm_restore_is_working(vm)) {
+		vm->end_after_snapshot = true;
+		vm_restore_abandon(vm);
+		return 0;
+	}
+	vm_restore_abandon(vm);
 	vm_end_now(vm);
 	return 0;
 }

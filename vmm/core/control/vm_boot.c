@@ -246,6 +246,16 @@ static void vm_continue_boot(struct vm *vm)
 	vm_finish(vm, NULL);
 }
 
+static void vm_on_one_ready(struct vm *vm)
+{
+	if (--vm->devices_waited_for)
+		return;
+	if (vm->restore)
+		vm_restore_devices_ready(vm);
+	else
+		vm_continue_boot(vm);
+}
+
 static void vm_on_device_ready(void *opaque, struct worker_device *device, const struct error *err)
 {
 	struct vm *vm = opaque;
@@ -255,8 +265,8 @@ static void vm_on_device_ready(void *opaque, struct worker_device *device, const
 		return;
 	if (err)
 		vm_boot_fail(vm, err);
-	else if (--vm->devices_waited_for == 0)
-		vm_continue_boot(vm);
+	else
+		vm_on_one_ready(vm);
 }
 
 static void vm_on_device_failed(void *opaque, struct worker_device *device, const struct error *err)
@@ -280,7 +290,7 @@ const struct worker_device_events vm_device_events = {
 	.changed = vm_on_device_changed,
 };
 
-int vm_boot(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
+int vm_start_machine(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
 {
 	if (vm->state != VM_CREATED && vm->state != VM_SHUTDOWN)
 		return error_set(err, -EINVAL, "cannot boot: the VM is %s",
@@ -297,7 +307,11 @@ int vm_boot(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
 		(void)vm_shutdown(vm, VM_END_FAILURE, err);
 		return err->code;
 	}
-	if (--vm->devices_waited_for == 0)
-		vm_continue_boot(vm);
+	vm_on_one_ready(vm);
 	return 0;
+}
+
+int vm_boot(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
+{
+	return vm_start_machine(vm, done, opaque, err);
 }

@@ -62,6 +62,12 @@ static int vm_device_start(struct vm *vm, const char *kind_name, const char *id,
 	}
 	options.config = packed;
 	options.config_bytes = protobuf_c_message_pack(config, packed);
+	if (vm->restore && vm_restore_saved_state(vm, id, kind->kind, &options.saved_state,
+						  &options.saved_state_bytes, err) < 0) {
+		for (unsigned i = 0; i < fd_count; i++)
+			close(fds[i]);
+		return err->code;
+	}
 	device = worker_device_new(&options, &vm->device_context, err);
 	if (!device)
 		return err->code;

@@ -70,6 +70,7 @@ struct vm {
 	struct snapshot *snapshot; /* being taken; NULL: none */
 	struct snapshot_status snapshot_status;
 	bool end_after_snapshot;
+	struct restore *restore; /* being done; NULL: none */
 
 	bool ending;
 	unsigned devices_to_go; /* being destroyed */
@@ -87,6 +88,16 @@ void vm_snapshot_ended(struct vm *vm);
 
 /* snapshot/snapshot.c: a worker was lost while a snapshot is taken: that fails. */
 void vm_snapshot_device_failed(struct vm *vm, const struct error *err);
+
+/* snapshot/restore.c: the restore that is under way, seen from the start-up it goes along with. */
+void vm_restore_devices_ready(struct vm *vm);
+int vm_restore_saved_state(struct vm *vm, const char *id, const char *kind, const uint8_t **state,
+			   size_t *bytes, struct error *err);
+bool vm_restore_is_working(const struct vm *vm); /* a thread writes into guest memory */
+void vm_restore_abandon(struct vm *vm);
+
+/* vm_boot.c: workers and machine, but no kernel: shared by boot and restore. */
+int vm_start_machine(struct vm *vm, vm_done_fn done, void *opaque, struct error *err);
 
 /* vm_resources.c: declare everything to the broker and open what the core itself holds. */
 int vm_resources_declare(struct vm *vm, struct error *err);

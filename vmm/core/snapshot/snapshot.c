@@ -308,12 +308,19 @@ static void snapshot_quiesce(struct snapshot *snapshot)
 
 	snapshot_enter(snapshot, SNAPSHOT_QUIESCE);
 	snapshot->waiting = vm->device_count + 1;
-	for (unsigned i = 0; i < vm->device_count; i++)
+	for (unsigned i = 0; i < vm->device_count; i++) {
+		/* A VM that was restored and never resumed: they stay as they are, now and
+		 * afterwards. */
+		if (worker_device_state(vm->devices[i]) == WORKER_DEVICE_QUIESCED) {
+			snapshot->waiting--;
+			continue;
+		}
 		if (worker_device_quiesce(vm->devices[i], QUIESCE_TIMEOUT_MS, snapshot_on_quiesced,
 					  snapshot, &err) < 0) {
 			snapshot_note_failure(snapshot, &err);
 			snapshot->waiting--;
 		}
+	}
 	snapshot_on_quiesced(snapshot, NULL, NULL);
 }
 

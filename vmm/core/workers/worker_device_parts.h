@@ -75,6 +75,9 @@ int worker_request_activate(struct worker_device *device,
 int worker_request_simple(struct worker_device *device, uint16_t type, uint32_t timeout_ms,
 			  channel_reply_fn reply, void *opaque, struct error *err);
 
+int worker_request_drain(struct worker_device *device, uint16_t type, uint32_t timeout_ms,
+			 channel_reply_fn reply, struct error *err);
+
 /* worker_device.c: CONFIGURE was answered. */
 void worker_device_on_configured(struct worker_device *device,
 				 Bulkhead__Worker__Configured *configured, const struct error *err);

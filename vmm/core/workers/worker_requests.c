@@ -10,11 +10,12 @@
 
 #include "devworkers/common/guest_memory.h"
 #include "devworkers/common/inflight_log.h"
+#include "devworkers/common/state_file.h"
 #include "ipc/cleanup.h"
 #include "ipc/log.h"
 #include "vmm/core/workers/worker_device_parts.h"
 
-#define MAX_STATE_BYTES (4U * 1024 * 1024)
+#define MAX_STATE_IN_PACKET (48U * 1024)
 
 static int on_config_changed(void *owner, struct channel_message *message, struct error *err)
 {
@@ -118,6 +119,18 @@ int worker_request_simple(struct worker_device *device, uint16_t type, uint32_t 
 				   err);
 }
 
+/* RESET, QUIESCE and SHUTDOWN: the worker answers by itself, with an error, a little before we give
+ * it up. */
+int worker_request_drain(struct worker_device *device, uint16_t type, uint32_t timeout_ms,
+			 channel_reply_fn reply, struct error *err)
+{
+	Bulkhead__Worker__Drain drain = BULKHEAD__WORKER__DRAIN__INIT;
+
+	drain.timeout_ms = timeout_ms - timeout_ms / 10;
+	return worker_request_send(device, type, &drain.base, NULL, 0, timeout_ms, reply, device,
+				   err);
+}
+
 static void on_configure_reply(void *opaque, struct channel_message *message,
 			       const struct error *err)
 {
@@ -131,15 +144,27 @@ static void on_configure_reply(void *opaque, struct channel_message *message,
 int worker_request_configure(struct worker_device *device, struct error *err)
 {
 	Bulkhead__Worker__Configure request = BULKHEAD__WORKER__CONFIGURE__INIT;
+	int fds[WORKER_DEVICE_MAX_FDS + 1];
+	unsigned fd_count = device->fd_count;
+	cleanup_fd int state_fd = -1;
 
 	request.device_id = device->id;
 	request.device.data = device->config;
 	request.device.len = device->config_bytes;
-	request.saved_state.data = device->saved_state;
-	request.saved_state.len = device->saved_state_bytes;
+	memcpy(fds, device->fds, device->fd_count * sizeof(fds[0]));
+	if (device->saved_state_bytes > MAX_STATE_IN_PACKET) {
+		state_fd = state_file_create(device->saved_state, device->saved_state_bytes, err);
+		if (state_fd < 0)
+			return state_fd;
+		request.saved_state_by_fd = true;
+		fds[fd_count++] = state_fd;
+	} else {
+		request.saved_state.data = device->saved_state;
+		request.saved_state.len = device->saved_state_bytes;
+	}
 	return worker_request_send(device, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_CONFIGURE,
-				   &request.base, device->fds, device->fd_count,
-				   WORKER_CONFIGURE_TIMEOUT_MS, on_configure_reply, device, err);
+				   &request.base, fds, fd_count, WORKER_CONFIGURE_TIMEOUT_MS,
+				   on_configure_reply, device, err);
 }
 
 /* The in-flight log lives in the core's memfd, so that it outlives the worker. */
@@ -225,6 +250,8 @@ int worker_request_activate(struct worker_device *device,
 	activate_add_queues(&message, activation, restored);
 	message.body.has_inflight_log = true;
 	message.fds[message.fd_count++] = device->inflight_fd;
+	/* A restored device waits for RESUME: a paused VM's devices do nothing. */
+	message.body.quiesced = restored;
 	if (device->context.userfaultfd_device >= 0) {
 		message.body.memory_on_demand = true;
 		message.fds[message.fd_count++] = device->context.userfaultfd_device;
@@ -266,8 +293,8 @@ int worker_device_quiesce(struct worker_device *device, uint32_t timeout_ms,
 {
 	if (worker_begin_request(device, done, opaque, err) < 0)
 		return err->code;
-	if (worker_request_simple(device, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_QUIESCE,
-				  timeout_ms, on_quiesce_reply, device, err) < 0) {
+	if (worker_request_drain(device, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_QUIESCE,
+				 timeout_ms, on_quiesce_reply, err) < 0) {
 		worker_end_request(device);
 		return err->code;
 	}
@@ -328,25 +355,6 @@ struct worker_question {
 	void *opaque;
 };
 
-static int worker_read_state_fd(int fd, uint8_t **state, size_t *bytes, struct error *err)
-{
-	int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-	int seals = fcntl(fd, F_GET_SEALS);
-	off_t size = lseek(fd, 0, SEEK_END);
-
-	if (seals < 0 || (seals & wanted) != wanted)
-		return error_set(err, -EPROTO, "state memfd is not sealed");
-	if (size <= 0 || size > (off_t)MAX_STATE_BYTES)
-		return error_set(err, -EPROTO, "state of %lld bytes", (long long)size);
-	*state = malloc((size_t)size);
-	if (!*state)
-		return error_set(err, -ENOMEM, "out of memory");
-	if (pread(fd, *state, (size_t)size, 0) != size)
-		return error_set(err, -EPROTO, "state memfd cannot be read");
-	*bytes = (size_t)size;
-	return 0;
-}
-
 static void on_save_reply(void *opaque, struct channel_message *message, const struct error *err)
 {
 	struct worker_question *question = opaque;
@@ -359,7 +367,7 @@ static void on_save_reply(void *opaque, struct channel_message *message, const s
 	if (!message) {
 		failure = *err;
 	} else if (message->fd_count) {
-		if (worker_read_state_fd(message->fds[0], &from_fd, &bytes, &failure) == 0)
+		if (state_file_read(message->fds[0], &from_fd, &bytes, &failure) == 0)
 			state = from_fd;
 	} else {
 		const Bulkhead__Worker__StateReply *reply =

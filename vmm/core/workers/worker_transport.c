@@ -50,6 +50,16 @@ static void transport_on_activated(void *opaque, struct channel_message *message
 	worker_device_finish_request(device, message ? NULL : err);
 }
 
+static void transport_on_activated_restored(void *opaque, struct channel_message *message,
+					    const struct error *err)
+{
+	struct worker_device *device = opaque;
+
+	if (message)
+		device->state = WORKER_DEVICE_QUIESCED;
+	worker_device_finish_request(device, message ? NULL : err);
+}
+
 static void transport_activate(struct worker_device *device,
 			       const struct virtio_activation *activation)
 {
@@ -84,8 +94,8 @@ static void transport_on_reset(void *opaque, struct channel_message *message,
 
 static int transport_reset(struct worker_device *device, struct error *err)
 {
-	return worker_request_simple(device, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_RESET,
-				     WORKER_RESET_TIMEOUT_MS, transport_on_reset, device, err);
+	return worker_request_drain(device, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_RESET,
+				    WORKER_RESET_TIMEOUT_MS, transport_on_reset, err);
 }
 
 static void transport_start_reset(struct worker_device *device)
@@ -187,7 +197,8 @@ int worker_device_activate_restored(struct worker_device *device, worker_device_
 	device->request_open = true;
 	device->done = done;
 	device->done_opaque = opaque;
-	if (worker_request_activate(device, &activation, true, transport_on_activated, err) < 0) {
+	if (worker_request_activate(device, &activation, true, transport_on_activated_restored,
+				    err) < 0) {
 		device->request_open = false;
 		device->done = NULL;
 		return err->code;

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Putting the state of a snapshot into a new machine. */
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+
+#include "ipc/log.h"
+#include "vmm/core/kvm/x86_64/irqchip_state.h"
+#include "vmm/core/snapshot/host_facts.h"
+#include "vmm/core/snapshot/restore_parts.h"
+
+#define NS_PER_MS 1000000U
+
+int restore_check_host(struct restore *restore, struct error *err)
+{
+	struct host_facts_comparison comparison;
+
+	if (host_facts_compare(restore->reader->manifest->host, &comparison, err) < 0 ||
+	    host_facts_check_cpuid(kvm_vm_system_fd(restore->vm->kvm),
+				   restore->reader->vcpus[0].cpuid, err) < 0)
+		return err->code;
+	for (unsigned i = 0; i < comparison.risk_count; i++) {
+		if (!restore->options.force)
+			return error_set(err, -ENOTSUP, "%s; --force restores all the same",
+					 comparison.risks[i]);
+		log_warning("restore: %s", comparison.risks[i]);
+	}
+	return 0;
+}
+
+int restore_find_device(const struct restore *restore, const char *id)
+{
+	const Bulkhead__Snapshot__Manifest *manifest = restore->reader->manifest;
+
+	for (size_t i = 0; i < manifest->n_devices; i++)
+		if (strcmp(manifest->devices[i]->id, id) == 0)
+			return (int)i;
+	return -1;
+}
+
+int restore_devices(struct restore *restore, struct error *err)
+{
+	struct vm *vm = restore->vm;
+
+	for (unsigned i = 0; i < vm->device_count; i++) {
+		const char *id = worker_device_id(vm->devices[i]);
+		int index = restore_find_device(restore, id);
+		const Bulkhead__Snapshot__DeviceBlob *blob = restore->reader->devices[index];
+		unsigned slot = restore->reader->manifest->devices[index]->pci_slot;
+
+		if (worker_device_plug(vm->devices[i], vm->kvm, vm->pci, (int)slot, err) < 0)
+			return err->code;
+		if (virtio_pci_restore(worker_device_transport(vm->devices[i]),
+				       blob->transport_state.data, blob->transport_state.len,
+				       err) < 0)
+			return error_prefix(err, "device \"%s\"", id);
+	}
+	return 0;
+}
+
+static int restore_vcpus(struct restore *restore, struct error *err)
+{
+	for (unsigned i = 0; i < restore->reader->vcpu_count; i++) {
+		int fd = vcpu_set_fd(restore->vm->vcpus, i);
+		const struct vcpu_registers *registers = &restore->reader->vcpus[i];
+
+		if (vcpu_registers_apply_cpuid(fd, registers, err) < 0 ||
+		    vcpu_registers_apply(fd, registers, err) < 0)
+			return error_prefix(err, "vcpu-%u.pb", i);
+	}
+	return 0;
+}
+
+/*
+ * kvmclock goes on by the real time that has passed; the TSC must go on by as much, since the guest
+ * may use either (Documentation/virt/kvm/devices/vcpu.rst, KVM_VCPU_TSC_OFFSET). Where KVM does not
+ * tell the host's TSC the value of the TSC register, put back with the other MSRs, has to do.
+ */
+static void restore_tsc(struct restore *restore, const Bulkhead__Vmstate__Clock *source)
+{
+	struct kvm_clock_data here = {0};
+
+	if (!source->host_tsc || ioctl(kvm_vm_fd(restore->vm->kvm), KVM_GET_CLOCK, &here) < 0 ||
+	    !(here.flags & KVM_CLOCK_HOST_TSC))
+		return;
+	for (unsigned i = 0; i < restore->reader->vcpu_count; i++) {
+		const struct vcpu_registers *registers = &restore->reader->vcpus[i];
+		__int128 passed_ns = (__int128)here.clock - (__int128)source->nanoseconds;
+		uint64_t passed_ticks = (uint64_t)(passed_ns * registers->tsc_khz / NS_PER_MS);
+		uint64_t offset =
+			registers->tsc_offset + passed_ticks + (source->host_tsc - here.host_tsc);
+		struct kvm_device_attr attribute = {
+			.group = KVM_VCPU_TSC_CTRL,
+			.attr = KVM_VCPU_TSC_OFFSET,
+			.addr = (uint64_t)(uintptr_t)&offset,
+		};
+
+		if (registers->has_tsc_offset && registers->tsc_khz)
+			(void)ioctl(vcpu_set_fd(restore->vm->vcpus, i), KVM_SET_DEVICE_ATTR,
+				    &attribute);
+	}
+}
+
+/* A clone learns that it is one: another generation id, announced through ACPI. */
+static int restore_generation_id(struct restore *restore, struct error *err)
+{
+	uint8_t id[16];
+
+	if (getrandom(id, sizeof(id), 0) != (ssize_t)sizeof(id))
+		return error_set(err, -EIO, "no random numbers for the VM generation id");
+	if (guest_memory_write(&restore->vm->memory, boot_vmgenid_gpa(), id, sizeof(id)) < 0)
+		return error_set(err, -EFAULT, "the VM generation id lies outside of memory");
+	platform_notify_vmgenid(restore->vm->platform);
+	return 0;
+}
+
+int restore_machine(struct restore *restore, struct error *err)
+{
+	const Bulkhead__Vmstate__Vm *state = restore->reader->vm;
+	struct vm *vm = restore->vm;
+	int fd = kvm_vm_fd(vm->kvm);
+	struct irqchip_state irqchip;
+
+	if (irqchip_state_read(state, &irqchip, err) < 0)
+		return error_prefix(err, "vm.pb");
+	if (restore_vcpus(restore, err) < 0)
+		return err->code;
+	if (irqchip_apply_clock(fd, &irqchip.clock, err) < 0 ||
+	    irqchip_apply(fd, &irqchip, err) < 0)
+		return error_prefix(err, "vm.pb");
+	restore_tsc(restore, state->clock);
+	pci_bus_set_address(vm->pci, state->pci_config_address);
+	if (platform_restore(vm->platform, state->platform.data, state->platform.len, err) < 0)
+		return error_prefix(err, "vm.pb");
+	return restore_generation_id(restore, err);
+}
