@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /*
@@ -52,13 +54,32 @@ static bool is_ready(const struct watched_fd *watched, short events)
 	return poll(&poll_fd, 1, 0) == 1;
 }
 
+/* recvmsg and sendmsg are the two calls on sockets that the core may make. */
+static ssize_t socket_read(int fd, void *bytes, size_t capacity)
+{
+	struct iovec vector = {.iov_base = bytes, .iov_len = capacity};
+	struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+
+	return recvmsg(fd, &message, MSG_DONTWAIT);
+}
+
+static ssize_t socket_write(int fd, const void *bytes, size_t length_bytes)
+{
+	struct iovec vector = {.iov_len = length_bytes};
+	struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+
+	/* The vector serves both directions and has no room for const; sendmsg only reads. */
+	memcpy(&vector.iov_base, &bytes, sizeof(bytes));
+	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 ssize_t watched_fd_read(const struct watched_fd *watched, void *bytes, size_t capacity)
 {
 	ssize_t got;
 
 	if (!is_ready(watched, POLLIN))
 		return -EAGAIN;
-	got = watched->is_socket ? recv(watched->fd, bytes, capacity, MSG_DONTWAIT)
+	got = watched->is_socket ? socket_read(watched->fd, bytes, capacity)
 				 : read(watched->fd, bytes, capacity);
 	return got < 0 ? -errno : got;
 }
@@ -68,7 +89,7 @@ ssize_t watched_fd_write(const struct watched_fd *watched, const void *bytes, si
 	ssize_t put;
 
 	if (watched->is_socket) {
-		put = send(watched->fd, bytes, length_bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+		put = socket_write(watched->fd, bytes, length_bytes);
 		return put < 0 ? -errno : put;
 	}
 	if (!is_ready(watched, POLLOUT))
