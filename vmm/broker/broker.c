@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "ipc/cleanup.h"
@@ -36,6 +37,7 @@ int broker_init(struct broker *broker, const struct broker_options *options, str
 	*broker = (struct broker){
 		.options = options,
 		.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC),
+		.own_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0),
 		.root = geteuid() == 0,
 		.kinds = {.program_fds = {-1, -1, -1, -1, -1, -1, -1, -1}},
 		.uids = UID_SLOT_INIT,
@@ -44,6 +46,8 @@ int broker_init(struct broker *broker, const struct broker_options *options, str
 	};
 	if (broker->null_fd < 0)
 		return error_set_errno(err, -errno, "/dev/null");
+	if (broker->own_pidfd < 0)
+		return error_set_errno(err, -errno, "pidfd_open");
 	rc = kind_table_open(&broker->kinds, options->worker_folder, err);
 	if (rc == 0 && broker->root)
 		rc = uid_slot_claim(&broker->uids, options->uid_lock_path, options->uid_base,
@@ -199,4 +203,5 @@ void broker_destroy(struct broker *broker)
 	uid_slot_release(&broker->uids);
 	kind_table_close(&broker->kinds);
 	fd_close(&broker->null_fd);
+	fd_close(&broker->own_pidfd);
 }

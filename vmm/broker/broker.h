@@ -42,7 +42,8 @@ struct broker {
 	uint32_t shutdown_request_id;
 	uint64_t stop_deadline_ms;
 	int null_fd;
-	bool root; /* ids are given out */
+	int own_pidfd; /* processes see by it that the broker is gone */
+	bool root;     /* ids are given out */
 	struct kind_table kinds;
 	struct uid_slot uids;
 	struct vm_cgroup cgroup;

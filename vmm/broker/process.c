@@ -151,8 +151,12 @@ int process_receive_report(struct process *process, struct error *err)
 				 .msg_control = control.bytes,
 				 .msg_controllen = sizeof(control.bytes)};
 	ssize_t got = recvmsg(process->launch_fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	const struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	const struct cmsghdr *header;
 
+	/* It ended without having read what we sent; what it said before is still there. */
+	if (got < 0 && errno == ECONNRESET)
+		got = recvmsg(process->launch_fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
 	fd_close(&process->launch_fd);
 	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
 	    header->cmsg_len == CMSG_LEN(sizeof(int)))

@@ -4,23 +4,29 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define FIRST_FREE_FD 5
+/* Both closed by exec. */
+#define PROGRAM_FD    5
+#define BROKER_PIDFD  6
+#define FIRST_FREE_FD 7
 
-#ifndef CLOSE_RANGE_CLOEXEC
-#define CLOSE_RANGE_CLOEXEC (1U << 2)
-#endif
-
-/* Copies of all, above the numbers that they shall get, so that none overwrites another. */
+/*
+ * Copies of all, above the numbers that they shall get, so that none overwrites another. Everything
+ * else goes at once: a child that held the broker's ends of the sockets would wait for a broker
+ * that was killed meanwhile, and keep the core from noticing.
+ */
 static int child_place_fds(const struct process_recipe *recipe, int launch_fd, struct error *err)
 {
-	const int sources[FIRST_FREE_FD] = {recipe->null_fd, recipe->null_fd, recipe->log_fd,
-					    recipe->core_fd, launch_fd};
+	const int sources[FIRST_FREE_FD] = {
+		recipe->null_fd, recipe->null_fd,    recipe->log_fd,	  recipe->core_fd,
+		launch_fd,	 recipe->program_fd, recipe->broker_pidfd};
 	int copies[FIRST_FREE_FD];
 
 	for (int i = 0; i < FIRST_FREE_FD; i++) {
@@ -29,8 +35,10 @@ static int child_place_fds(const struct process_recipe *recipe, int launch_fd, s
 			return error_set_errno(err, -errno, "duplicate fd %d", sources[i]);
 	}
 	for (int i = 0; i < FIRST_FREE_FD; i++)
-		if (dup2(copies[i], i) < 0)
+		if (dup3(copies[i], i, i >= PROGRAM_FD ? O_CLOEXEC : 0) < 0)
 			return error_set_errno(err, -errno, "place fd %d", i);
+	if (syscall(SYS_close_range, FIRST_FREE_FD, ~0U, 0) != 0)
+		return error_set_errno(err, -errno, "close_range");
 	return 0;
 }
 
@@ -74,6 +82,22 @@ static int child_become(const struct process_recipe *recipe, bool has_namespaces
 	return 0;
 }
 
+/*
+ * SIGKILL when the broker goes, also over exec. Last, because a change of ids takes it back.
+ * Whether the broker went before is seen by its pidfd only: of its sockets, a process that was
+ * started at the same time may still hold copies.
+ */
+static int child_die_with_broker(struct error *err)
+{
+	struct pollfd broker = {.fd = BROKER_PIDFD, .events = POLLIN};
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+		return error_set_errno(err, -errno, "PR_SET_PDEATHSIG");
+	if (poll(&broker, 1, 0) != 0)
+		return error_set(err, -ECONNRESET, "the broker is gone");
+	return 0;
+}
+
 static int child_exec(const struct process_recipe *recipe, int launch_fd, bool has_namespaces,
 		      struct error *err)
 {
@@ -86,12 +110,11 @@ static int child_exec(const struct process_recipe *recipe, int launch_fd, bool h
 		rc = child_wait_for_maps(err);
 	if (rc == 0)
 		rc = child_become(recipe, has_namespaces, err);
+	if (rc == 0)
+		rc = child_die_with_broker(err);
 	if (rc != 0)
 		return rc;
-	if (syscall(SYS_close_range, FIRST_FREE_FD, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
-		return error_set_errno(err, -errno, "close_range");
-	syscall(SYS_execveat, recipe->program_fd, "", recipe->arguments, no_environment,
-		AT_EMPTY_PATH);
+	syscall(SYS_execveat, PROGRAM_FD, "", recipe->arguments, no_environment, AT_EMPTY_PATH);
 	return error_set_errno(err, -errno, "exec %s", recipe->program);
 }
 

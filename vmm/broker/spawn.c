@@ -64,6 +64,7 @@ static int spawn_start(struct broker *broker, struct process *process,
 	int rc;
 
 	recipe->null_fd = broker->null_fd;
+	recipe->broker_pidfd = broker->own_pidfd;
 	recipe->map_ids = broker->root;
 	recipe->uid = broker->root ? uid_slot_next(&broker->uids) : geteuid();
 	recipe->gid = broker->root ? recipe->uid : getegid();

@@ -7,18 +7,21 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "ipc/cleanup.h"
 #include "vmm/core/workers/broker_client.h"
 
-#define WORKERS 6
-#define WAIT_MS 10000
+#define WORKERS	    6
+#define WAIT_MS	    10000
+#define KILL_ROUNDS 30
 
 struct fixture {
 	char lock[64];
@@ -33,19 +36,31 @@ static void on_spawned(void *opaque, int32_t pid, uint32_t uid, const struct err
 
 	(void)pid;
 	(void)uid;
-	if (err)
+	if (err && err->code != -ECANCELED)
 		print_message("%s\n", err->message);
 	fixture->spawned_count++;
 	fixture->failed_count += err != NULL;
 }
 
-static int setup(void **state)
+static int start_broker(struct fixture *fixture)
 {
-	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	struct broker_start_options options = {.log_fd = 2, .log_level = LOG_LEVEL_WARNING};
 	const char *build = getenv("BULKHEAD_BUILD");
 	struct error err = ERROR_INIT;
 	char program[256];
+
+	(void)snprintf(program, sizeof(program), "%s/bin/bulkhead-broker", build ? build : "build");
+	options.program = program;
+	options.uid_lock_path = fixture->lock;
+	fixture->client = broker_client_start(&options, NULL, NULL, &err);
+	if (!fixture->client)
+		print_message("%s\n", err.message);
+	return fixture->client ? 0 : -1;
+}
+
+static int setup(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	int lock_fd;
 
 	(void)snprintf(fixture->lock, sizeof(fixture->lock), "/tmp/bulkhead-lock-XXXXXX");
@@ -55,14 +70,8 @@ static int setup(void **state)
 	close(lock_fd);
 	for (int i = 0; i < WORKERS; i++)
 		fixture->ends[i] = -1;
-	(void)snprintf(program, sizeof(program), "%s/bin/bulkhead-broker", build ? build : "build");
-	options.program = program;
-	options.uid_lock_path = fixture->lock;
 	*state = fixture;
-	fixture->client = broker_client_start(&options, NULL, NULL, &err);
-	if (!fixture->client)
-		print_message("%s\n", err.message);
-	return fixture->client ? 0 : -1;
+	return start_broker(fixture);
 }
 
 static int teardown(void **state)
@@ -79,19 +88,17 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* How many processes the broker has started so far. */
-static int children_count(pid_t broker)
+/* The processes that the broker has started so far. */
+static int children_find(pid_t broker, pid_t *pids)
 {
-	char path[64], text[256] = "";
+	char path[64];
 	cleanup_stream FILE *file = NULL;
 	int count = 0;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", broker, broker);
 	file = fopen(path, "re");
-	if (!file || !fgets(text, sizeof(text), file))
-		return 0;
-	for (const char *at = text; *at; at++)
-		count += *at == ' ';
+	while (file && count < WORKERS && fscanf(file, "%d", &pids[count]) == 1)
+		count++;
 	return count;
 }
 
@@ -119,9 +126,10 @@ static void workers_that_report_at_the_same_moment_are_all_started(void **state)
 	pid_t broker = broker_client_welcome(fixture->client)->pid;
 	struct channel *channel = broker_client_channel(fixture->client);
 	uint64_t deadline_ms = channel_now_ms() + WAIT_MS;
+	pid_t pids[WORKERS];
 
 	spawn_all(fixture);
-	while (children_count(broker) < WORKERS && channel_now_ms() < deadline_ms)
+	while (children_find(broker, pids) < WORKERS && channel_now_ms() < deadline_ms)
 		;
 	assert_int_equal(kill(broker, SIGSTOP), 0);
 	(void)poll(NULL, 0, 300); /* for the workers to come so far as to report */
@@ -136,11 +144,49 @@ static void workers_that_report_at_the_same_moment_are_all_started(void **state)
 	assert_int_equal(fixture->failed_count, 0);
 }
 
+static void stop_all(struct fixture *fixture)
+{
+	broker_client_destroy(fixture->client);
+	fixture->client = NULL;
+	for (int i = 0; i < WORKERS; i++)
+		fd_close(&fixture->ends[i]);
+}
+
+/* A process that has just been cloned holds copies of the broker's ends of all its sockets. */
+static void a_broker_killed_while_it_starts_workers_leaves_none(void **state)
+{
+	struct fixture *fixture = *state;
+	pid_t pids[WORKERS];
+
+	for (int round = 0; round < KILL_ROUNDS; round++) {
+		pid_t broker = broker_client_welcome(fixture->client)->pid;
+		uint64_t deadline_ms = channel_now_ms() + WAIT_MS;
+		int count, pidfds[WORKERS];
+
+		spawn_all(fixture);
+		while ((count = children_find(broker, pids)) < round % WORKERS + 1 &&
+		       channel_now_ms() < deadline_ms)
+			;
+		for (int i = 0; i < count; i++)
+			pidfds[i] = (int)syscall(SYS_pidfd_open, pids[i], 0);
+		assert_int_equal(kill(broker, SIGKILL), 0);
+		for (int i = 0; i < count; i++) {
+			assert_int_equal(poll(&(struct pollfd){pidfds[i], POLLIN, 0}, 1, WAIT_MS),
+					 1);
+			close(pidfds[i]);
+		}
+		stop_all(fixture);
+		assert_int_equal(start_broker(fixture), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			workers_that_report_at_the_same_moment_are_all_started, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_broker_killed_while_it_starts_workers_leaves_none,
+						setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
