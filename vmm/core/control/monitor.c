@@ -369,8 +369,11 @@ static int monitor_start(struct monitor *monitor, struct command_line *line, str
 	if (monitor_start_broker(monitor, line, err) < 0 || monitor_init_loop(monitor, err) < 0 ||
 	    monitor_enter_sandbox(monitor, line, err) < 0)
 		return err->code;
-	return channel_watch_start(&monitor->broker_watch, &monitor->loop,
-				   broker_client_channel(monitor->broker), err);
+	if (channel_watch_start(&monitor->broker_watch, &monitor->loop,
+				broker_client_channel(monitor->broker), err) < 0)
+		return err->code;
+	broker_client_set_watch(monitor->broker, &monitor->broker_watch);
+	return 0;
 }
 
 enum monitor_exit monitor_run(struct command_line *line)

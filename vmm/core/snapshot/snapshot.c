@@ -159,6 +159,11 @@ static void snapshot_unwind(struct snapshot *snapshot)
  * -----------------------------------------------------------------------------------------------
  */
 
+static void snapshot_after_commit(uv_timer_t *timer)
+{
+	snapshot_unwind(timer->data);
+}
+
 static void snapshot_on_committed(void *opaque, struct channel_message *message,
 				  const struct error *err)
 {
@@ -169,7 +174,8 @@ static void snapshot_on_committed(void *opaque, struct channel_message *message,
 	else
 		snapshot->failure = (struct error)ERROR_INIT; /* a cancel that came too late */
 	snapshot->status->commit_ns = snapshot_phase_ns(snapshot);
-	snapshot_unwind(snapshot);
+	/* Not from here: a callback of the broker's channel cannot wait for the broker. */
+	uv_timer_start(&snapshot->timer, snapshot_after_commit, 0, 0);
 }
 
 static void snapshot_commit(struct snapshot *snapshot)

@@ -9,6 +9,7 @@
 
 #include "ipc/cleanup.h"
 #include "vmm/core/workers/broker_start.h"
+#include "vmm/core/workers/channel_watch.h"
 
 #define MESSAGE(name) BULKHEAD__BROKER__MESSAGE_TYPE__MESSAGE_##name
 
@@ -23,7 +24,8 @@ struct broker_client {
 	void *opaque;
 	Bulkhead__Broker__Welcome *welcome;
 	int pidfd;
-	bool ending; /* its going is expected */
+	struct channel_watch *watch; /* NULL: nobody polls yet */
+	bool ending;		     /* its going is expected */
 };
 
 /* One SPAWN that waits for its answer. */
@@ -145,6 +147,23 @@ void broker_client_destroy(struct broker_client *client)
 	free(client);
 }
 
+void broker_client_set_watch(struct broker_client *client, struct channel_watch *watch)
+{
+	client->watch = watch;
+}
+
+int broker_client_request(struct broker_client *client, uint16_t type, const ProtobufCMessage *body,
+			  const int *fds, unsigned fd_count, uint32_t timeout_ms,
+			  channel_reply_fn callback, void *opaque, struct error *err)
+{
+	int result = channel_request(client->channel, type, body, fds, fd_count, timeout_ms,
+				     callback, opaque, err);
+
+	if (client->watch)
+		channel_watch_update(client->watch);
+	return result;
+}
+
 struct channel *broker_client_channel(struct broker_client *client)
 {
 	return client->channel;
@@ -254,8 +273,8 @@ static int client_spawn(struct broker_client *client, const char *kind, const ch
 	spawn.kind = kind_copy;
 	spawn.device_id = id_copy;
 	spawn.gateway = helper;
-	rc = channel_request(client->channel, MESSAGE(SPAWN), &spawn.base, &core_fd, 1, SPAWN_MS,
-			     on_spawned, request, err);
+	rc = broker_client_request(client, MESSAGE(SPAWN), &spawn.base, &core_fd, 1, SPAWN_MS,
+				   on_spawned, request, err);
 	if (rc != 0)
 		free(request);
 	return rc;
@@ -313,8 +332,8 @@ int broker_kill(struct broker_client *client, int32_t pid, struct error *err)
 
 	bulkhead__broker__kill__init(&request);
 	request.pid = pid;
-	return channel_request(client->channel, MESSAGE(KILL), &request.base, NULL, 0, CALL_MS,
-			       on_killed, NULL, err);
+	return broker_client_request(client, MESSAGE(KILL), &request.base, NULL, 0, CALL_MS,
+				     on_killed, NULL, err);
 }
 
 int broker_seal(struct broker_client *client, struct error *err)

@@ -71,6 +71,16 @@ int broker_client_shutdown(struct broker_client *client, uint32_t timeout_ms, st
 /* To be polled and dispatched by the loop (channel_watch). Borrowed; valid until destroy. */
 struct channel *broker_client_channel(struct broker_client *client);
 
+/* The watch that polls this channel: told about every request, so that it keeps the deadlines.
+ * Borrowed. */
+struct channel_watch;
+void broker_client_set_watch(struct broker_client *client, struct channel_watch *watch);
+
+/* An asynchronous request (channel_request) under that watch. */
+int broker_client_request(struct broker_client *client, uint16_t type, const ProtobufCMessage *body,
+			  const int *fds, unsigned fd_count, uint32_t timeout_ms,
+			  channel_reply_fn callback, void *opaque, struct error *err);
+
 /* What the broker said about this host; valid until destroy. */
 const Bulkhead__Broker__Welcome *broker_client_welcome(const struct broker_client *client);
 

@@ -48,8 +48,8 @@ int broker_snapshot_commit(struct broker_client *broker, channel_reply_fn done, 
 {
 	Bulkhead__Broker__Empty request = BULKHEAD__BROKER__EMPTY__INIT;
 
-	return channel_request(broker_client_channel(broker), MESSAGE(SNAPSHOT_COMMIT),
-			       &request.base, NULL, 0, COMMIT_TIMEOUT_MS, done, opaque, err);
+	return broker_client_request(broker, MESSAGE(SNAPSHOT_COMMIT), &request.base, NULL, 0,
+				     COMMIT_TIMEOUT_MS, done, opaque, err);
 }
 
 int broker_snapshot_close(struct broker_client *broker, struct error *err)

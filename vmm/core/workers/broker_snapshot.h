@@ -18,10 +18,7 @@ int broker_snapshot_open(struct broker_client *broker, const char *path, bool cr
 int broker_snapshot_file(struct broker_client *broker, const char *name, int *fd,
 			 struct error *err);
 
-/*
- * The commit point. done runs once later unless the call fails. Remember channel_watch_update() of
- * whoever watches the broker's channel.
- */
+/* The commit point. done runs once later unless the call fails. */
 int broker_snapshot_commit(struct broker_client *broker, channel_reply_fn done, void *opaque,
 			   struct error *err);
 

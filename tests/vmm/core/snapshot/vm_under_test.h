@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A real VM for tests: the core's own objects in this process, the real broker and workers, a
+ * bare-metal guest on native KVM. Every wait has a deadline and fails the test.
+ */
+#ifndef BULKHEAD_TESTS_VMM_CORE_SNAPSHOT_VM_UNDER_TEST_H
+#define BULKHEAD_TESTS_VMM_CORE_SNAPSHOT_VM_UNDER_TEST_H
+
+#include <stdbool.h>
+
+#include <uv.h>
+
+#include "vmm/core/control/vm.h"
+#include "vmm/core/snapshot/restore.h"
+#include "vmm/core/snapshot/snapshot.h"
+#include "vmm/core/workers/channel_watch.h"
+
+struct vm_under_test {
+	uv_loop_t loop;
+	struct broker_client *broker;
+	struct channel_watch broker_watch;
+	struct vm *vm;
+	char folder[64]; /* scratch, removed at the end */
+	char serial[96]; /* what the guest printed */
+	bool done;	 /* of the operation waited for */
+	struct error result;
+	bool ended;
+	enum vm_end why;
+};
+
+/* True when this machine can run it; otherwise a reason was printed. */
+bool vm_under_test_possible(void);
+
+void vm_under_test_init(struct vm_under_test *test);
+void vm_under_test_destroy(struct vm_under_test *test);
+
+/* Boot guests/GUEST.elf with a disk of 1 MiB, rng and console, and this command line. */
+void vm_under_test_boot(struct vm_under_test *test, const char *guest, const char *cmdline,
+			unsigned cpus);
+
+/* Each waits for the end of the operation. Returns 0 or its error, also in test->result. */
+int vm_under_test_pause(struct vm_under_test *test);
+int vm_under_test_resume(struct vm_under_test *test);
+int vm_under_test_snapshot(struct vm_under_test *test, const char *path);
+int vm_under_test_restore(struct vm_under_test *test, const char *path, bool on_demand);
+
+/* Power off without the guest and free the VM; the broker stays. */
+void vm_under_test_end_vm(struct vm_under_test *test);
+
+/* Run the loop for a while. */
+void vm_under_test_run_ms(struct vm_under_test *test, unsigned milliseconds);
+
+/* Run the loop until the guest has printed text more than `times` times; false after 30 s. */
+bool vm_under_test_wait_text(struct vm_under_test *test, const char *text, unsigned times);
+unsigned vm_under_test_count_text(struct vm_under_test *test, const char *text);
+
+/* "FOLDER/NAME". */
+const char *vm_under_test_path(struct vm_under_test *test, const char *name, char *path,
+			       size_t bytes);
+
+#endif
