@@ -7,11 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ipc/cleanup.h"
+#include "ipc/log.h"
 #include "vmm/broker/cgroup_find.h"
 
+#define REMOVE_RETRY_MS	 5
+#define REMOVE_RETRIES	 40U
 #define WORKER_MAX_TASKS "128" /* threads of io_uring included */
 
 static const char *const controllers[] = {"cpu", "memory", "pids"};
@@ -187,10 +191,34 @@ int vm_cgroup_add(struct vm_cgroup *cgroup, const char *kind, const char *device
 	return fd;
 }
 
+/* A process that was reaped a moment ago may still count. */
+static void directory_remove(int parent_fd, const char *name)
+{
+	const struct timespec moment = {.tv_nsec = REMOVE_RETRY_MS * 1000000L};
+
+	for (unsigned i = 0; i < REMOVE_RETRIES; i++) {
+		if (unlinkat(parent_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+			return;
+		if (errno != EBUSY)
+			break;
+		(void)nanosleep(&moment, NULL);
+	}
+	log_warning("cgroup %s cannot be removed: %s", name, strerror(errno));
+}
+
 void vm_cgroup_remove(struct vm_cgroup *cgroup, const char *name)
 {
 	if (cgroup->vm_fd >= 0 && name[0])
-		(void)unlinkat(cgroup->vm_fd, name, AT_REMOVEDIR);
+		directory_remove(cgroup->vm_fd, name);
+}
+
+static void process_move_home(const struct vm_cgroup *cgroup, pid_t pid)
+{
+	int rc = pid_move(cgroup->home_fd, pid);
+
+	if (rc != 0 && rc != -ESRCH)
+		log_warning("process %d cannot leave cgroup %s: %s", pid, cgroup->path,
+			    strerror(-rc));
 }
 
 void vm_cgroup_destroy(struct vm_cgroup *cgroup)
@@ -199,12 +227,12 @@ void vm_cgroup_destroy(struct vm_cgroup *cgroup)
 		controllers_disable(cgroup->vm_fd);
 		if (cgroup->home_enabled)
 			controllers_disable(cgroup->home_fd); /* not while another VM needs them */
-		(void)pid_move(cgroup->home_fd, getpid());
-		(void)pid_move(cgroup->home_fd, cgroup->core_pid);
-		(void)unlinkat(cgroup->vm_fd, "core", AT_REMOVEDIR);
+		process_move_home(cgroup, getpid());
+		process_move_home(cgroup, cgroup->core_pid);
+		directory_remove(cgroup->vm_fd, "core");
 	}
 	if (cgroup->home_fd >= 0)
-		(void)unlinkat(cgroup->home_fd, cgroup->name, AT_REMOVEDIR);
+		directory_remove(cgroup->home_fd, cgroup->name);
 	fd_close(&cgroup->vm_fd);
 	fd_close(&cgroup->home_fd);
 }
