@@ -69,6 +69,15 @@ static pid_t process_clone(struct process *process, const struct process_recipe 
 	return (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
 }
 
+static int process_clone_error(int code, struct error *err)
+{
+	if (code != -EPERM && code != -ENOSPC && code != -EUSERS)
+		return error_set_errno(err, code, "sandbox stage \"namespaces\": clone3");
+	return error_set_errno(err, code,
+			       "sandbox stage \"namespaces\": this host lets us make no user "
+			       "namespaces (see sysctl user.max_user_namespaces)");
+}
+
 /* Let the child go on, and tell the program that it becomes how it was started. */
 static int process_launch(const struct process *process, const struct process_recipe *recipe,
 			  bool has_namespaces, struct error *err)
@@ -125,7 +134,7 @@ int process_start(struct process *process, const struct process_recipe *recipe, 
 	close(ends[1]);
 	if (process->pid < 0) {
 		process_forget(process);
-		return error_set_errno(err, rc, "sandbox stage \"namespaces\": clone3");
+		return process_clone_error(rc, err);
 	}
 	process->uid = recipe->uid;
 	process->gid = recipe->gid;

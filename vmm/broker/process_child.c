@@ -98,6 +98,10 @@ static int child_die_with_broker(struct error *err)
 	return 0;
 }
 
+/*
+ * No setsid(): the broker's session has no terminal, and who leads none cannot take one. The log
+ * may well be a terminal.
+ */
 static int child_exec(const struct process_recipe *recipe, int launch_fd, bool has_namespaces,
 		      struct error *err)
 {
@@ -105,7 +109,6 @@ static int child_exec(const struct process_recipe *recipe, int launch_fd, bool h
 	int rc = child_place_fds(recipe, launch_fd, err);
 
 	child_reset_signals();
-	(void)setsid(); /* a terminal that is the log must not be the controlling one */
 	if (rc == 0)
 		rc = child_wait_for_maps(err);
 	if (rc == 0)
