@@ -121,7 +121,7 @@ static struct worker *new_worker(const struct worker_device_ops *ops,
 
 	if (!worker)
 		goto fail;
-	worker->dirty_log_fd = -1;
+	worker->dirty_log_fd = worker->userfaultfd = -1;
 	worker->guest_lines = (struct log_ratelimit)LOG_RATELIMIT_INIT;
 	worker->ops = ops;
 	worker->device = calloc(1, ops->state_size ? ops->state_size : 1);

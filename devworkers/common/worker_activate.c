@@ -213,7 +213,7 @@ static int check_saved_activation(const struct worker *worker,
 }
 
 static int activate_device(struct worker *worker, const Bulkhead__Worker__Activate *activate,
-			   struct fd_list *fds, int *userfaultfd, struct error *err)
+			   struct fd_list *fds, struct error *err)
 {
 	int ret = check_features(worker, activate->features, err);
 
@@ -227,7 +227,7 @@ static int activate_device(struct worker *worker, const Bulkhead__Worker__Activa
 	if (ret == 0 && activate->memory_on_demand) {
 		ret = on_demand_register(&worker->memory, fds->fds[fds->count - 1], err);
 		if (ret >= 0) {
-			*userfaultfd = ret;
+			worker->userfaultfd = ret;
 			ret = 0;
 		}
 	}
@@ -244,8 +244,8 @@ static int activate_device(struct worker *worker, const Bulkhead__Worker__Activa
 	return ret;
 }
 
-int worker_activate(struct worker *worker, struct channel_message *message, int *userfaultfd,
-		    struct error *failure, struct error *err)
+int worker_activate(struct worker *worker, struct channel_message *message, struct error *failure,
+		    struct error *err)
 {
 	const Bulkhead__Worker__Activate *activate = (const void *)message->body;
 	struct fd_list fds = {message->fds, message->fd_count, 0};
@@ -257,11 +257,10 @@ int worker_activate(struct worker *worker, struct channel_message *message, int 
 		error_set(failure, -EBUSY, "the device is active");
 		return 0;
 	}
-	if (activate_device(worker, activate, &fds, userfaultfd, failure) < 0) {
+	if (activate_device(worker, activate, &fds, failure) < 0) {
 		if (worker->ops->reset)
 			worker->ops->reset(worker);
 		worker_release_guest(worker);
-		fd_close(userfaultfd);
 		return 0;
 	}
 	worker->active = true;

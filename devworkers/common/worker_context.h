@@ -54,6 +54,9 @@ struct worker {
 	Bulkhead__Worker__SavedState *saved;   /* from CONFIGURE to ACTIVATE; checked; or NULL */
 	uint64_t features;
 	struct guest_memory memory;
+	/* A copy of what the core was given: were the core's the last one and lost on its way, the
+	 * kernel would fill missing pages with zeros. -1: memory is not on demand. */
+	int userfaultfd;
 	struct inflight_log *inflight;
 	int dirty_log_fd; /* logging is on; -1 */
 	struct worker_queue queues[WORKER_MAX_QUEUES];
@@ -85,10 +88,10 @@ void worker_reply_error(struct worker *worker, uint16_t type, uint32_t id,
 /*
  * Map memory, start queues; nothing is popped yet. failure is set and everything undone when it
  * cannot be done; returns a negative errno with err set only when the message breaks the protocol.
- * *userfaultfd is -1 or owned by the caller.
+ * worker->userfaultfd is set when memory is on demand.
  */
-int worker_activate(struct worker *worker, struct channel_message *message, int *userfaultfd,
-		    struct error *failure, struct error *err);
+int worker_activate(struct worker *worker, struct channel_message *message, struct error *failure,
+		    struct error *err);
 
 /* ---- worker_queues.c ---- */
 

@@ -140,13 +140,29 @@ static int on_configure(void *owner, struct channel_message *message, struct err
 
 /* ---- ACTIVATE, and the requests that drain ---- */
 
+/* On-demand memory can be touched from here on: the core has what it needs to serve it. */
+static void reply_activated(struct worker *worker, const struct channel_message *message)
+{
+	Bulkhead__Worker__Activated body = BULKHEAD__WORKER__ACTIVATED__INIT;
+	uint64_t addresses[GUEST_MEMORY_MAX_REGIONS];
+
+	if (worker->userfaultfd < 0) {
+		worker_reply(worker, message->type, message->id, &body.base, NULL, 0);
+		return;
+	}
+	for (unsigned i = 0; i < worker->memory.region_count; i++)
+		addresses[i] = (uintptr_t)worker->memory.regions[i].hva;
+	body.region_addresses = addresses;
+	body.n_region_addresses = worker->memory.region_count;
+	worker_reply(worker, message->type, message->id, &body.base, &worker->userfaultfd, 1);
+}
+
 static int on_activate(void *owner, struct channel_message *message, struct error *err)
 {
 	struct worker *worker = owner;
 	struct error failure = ERROR_INIT;
-	cleanup_fd int userfaultfd = -1;
 	bool needs_reset;
-	int ret = worker_activate(worker, message, &userfaultfd, &failure, err);
+	int ret = worker_activate(worker, message, &failure, err);
 
 	if (ret < 0)
 		return ret;
@@ -154,8 +170,7 @@ static int on_activate(void *owner, struct channel_message *message, struct erro
 		worker_reply_error(worker, message->type, message->id, &failure);
 		return 0;
 	}
-	/* On-demand memory can be touched from here on: the core has what it needs to serve it. */
-	worker_reply(worker, message->type, message->id, NULL, &userfaultfd, userfaultfd >= 0);
+	reply_activated(worker, message);
 	needs_reset = worker->saved && worker->saved->needs_reset;
 	worker_free_saved(worker->saved);
 	worker->saved = NULL;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "devworkers/common/worker_context.h"
+#include "ipc/cleanup.h"
 #include "ipc/log.h"
 
 #define DRAIN_DEFAULT_TIMEOUT_MS 5000U
@@ -48,6 +49,7 @@ void worker_release_guest(struct worker *worker)
 	inflight_log_close(worker->inflight);
 	worker->inflight = NULL;
 	guest_memory_destroy(&worker->memory);
+	fd_close(&worker->userfaultfd);
 	worker->features = 0;
 	worker->active = false;
 	worker->needs_reset = false;

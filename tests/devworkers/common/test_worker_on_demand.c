@@ -94,17 +94,6 @@ static uint8_t *take_memory_away(struct echo_device *echo)
 	return content;
 }
 
-static uint64_t find_base(int userfaultfd)
-{
-	struct pollfd ready = {userfaultfd, POLLIN, 0};
-	struct uffd_msg message;
-
-	/* The first touch is the available ring's index: its page tells where memory is mapped. */
-	assert_int_equal(poll(&ready, 1, (int)ECHO_WAIT_MS), 1);
-	assert_int_equal(read(userfaultfd, &message, sizeof(message)), sizeof(message));
-	return message.arg.pagefault.address & ~(uint64_t)(PAGE - 1);
-}
-
 static void a_worker_answers_a_request_out_of_memory_that_is_served(void **state)
 {
 	struct echo_device *echo = *state;
@@ -115,10 +104,8 @@ static void a_worker_answers_a_request_out_of_memory_that_is_served(void **state
 		.ring_count = 2,
 		.userfaultfd_device_fd = device,
 	};
-	struct uffdio_copy copy = {.len = PAGE};
 	struct error err = ERROR_INIT;
 	cleanup_fd int userfaultfd = -1;
-	uint64_t first_page, base;
 	uint8_t *content;
 
 	assert_true(echo_device_add(echo, 0, "on demand") >= 0);
@@ -126,16 +113,37 @@ static void a_worker_answers_a_request_out_of_memory_that_is_served(void **state
 	if (worker_driver_activate(&echo->driver, &activation, &userfaultfd, &err) < 0)
 		fail_msg("%s", err.message);
 	assert_true(userfaultfd >= 0);
-	first_page = echo->rings[0].driver_area & ~(uint64_t)(PAGE - 1);
-	copy.dst = find_base(userfaultfd);
-	base = copy.dst - first_page;
-	copy.src = (uintptr_t)content + first_page;
-	assert_int_equal(ioctl(userfaultfd, UFFDIO_COPY, &copy), 0);
-	while (serve_fault(userfaultfd, base, content, ECHO_NOT_WITHIN_MS))
+	while (serve_fault(userfaultfd, echo->driver.region_address, content, ECHO_NOT_WITHIN_MS))
 		;
 	assert_true(ring_driver_wait(&echo->rings[0], ECHO_WAIT_MS));
 	assert_string_equal(guest_ram_at(&echo->ram, echo->answer), "on demand");
 	munmap(content, ECHO_RAM_BYTES);
+}
+
+/* The last copy to go would turn what is missing into zeros. */
+static void a_worker_keeps_a_copy_of_its_userfaultfd(void **state)
+{
+	struct echo_device *echo = *state;
+	cleanup_fd int device = open_device();
+	const struct worker_driver_activation activation = {
+		.ram = &echo->ram,
+		.rings = echo->ring_list,
+		.ring_count = 2,
+		.userfaultfd_device_fd = device,
+	};
+	struct error err = ERROR_INIT;
+	int userfaultfd;
+
+	assert_true(echo_device_add(echo, 0, "lost") >= 0);
+	munmap(take_memory_away(echo), ECHO_RAM_BYTES);
+	assert_int_equal(worker_driver_activate(&echo->driver, &activation, &userfaultfd, &err), 0);
+	close(userfaultfd);
+	(void)poll(NULL, 0, (int)ECHO_NOT_WITHIN_MS);
+	/* It waits for the page of the ring: none was made out of nothing. */
+	assert_int_equal(lseek(echo->ram.fd, 0, SEEK_DATA), -1);
+	assert_int_equal(errno, ENXIO);
+	(void)worker_launch_reap(&echo->driver.process, 0);
+	channel_destroy(echo->driver.channel);
 }
 
 static void nothing_is_touched_before_the_answer_to_activate(void **state)
@@ -185,6 +193,7 @@ int main(void)
 		cmocka_unit_test(registered_memory_asks_for_its_pages),
 		cmocka_unit_test(something_that_is_not_the_device_is_an_error),
 		CONFIGURED(a_worker_answers_a_request_out_of_memory_that_is_served),
+		CONFIGURED(a_worker_keeps_a_copy_of_its_userfaultfd),
 		CONFIGURED(nothing_is_touched_before_the_answer_to_activate),
 		CONFIGURED(activation_on_demand_without_the_device_fails),
 	};

@@ -60,7 +60,7 @@ static void on_closed(void *owner, const struct error *err)
 
 static const struct channel_row rows[] = {
 	REPLY(CONFIGURE, "configure", configured, 0),
-	REPLY(ACTIVATE, "activate", empty, 1),
+	REPLY(ACTIVATE, "activate", activated, 1),
 	REPLY(RESET, "reset", empty, 0),
 	REPLY(QUIESCE, "quiesce", empty, 0),
 	REPLY(SAVE_STATE, "save-state", state_reply, 1),

@@ -41,6 +41,8 @@ struct worker_driver {
 	unsigned queue_count;
 	uint32_t queue_sizes[16];
 
+	uint64_t region_address; /* memory on demand: where the worker mapped it; else 0 */
+
 	/* events so far */
 	unsigned config_changed_count, needs_reset_count;
 	char needs_reset_reason[ERROR_MESSAGE_SIZE];

@@ -95,8 +95,11 @@ int worker_driver_activate(struct worker_driver *driver,
 	Bulkhead__Worker__MemoryRegion region = BULKHEAD__WORKER__MEMORY_REGION__INIT;
 	Bulkhead__Worker__MemoryRegion *regions[] = {&region};
 	Bulkhead__Worker__Queue queues[16], *pointers[16];
+	const Bulkhead__Worker__Activated *activated;
+	ProtobufCMessage *reply = NULL;
 	int fds[MAX_PASSED_FDS];
 	unsigned fd_count = 0;
+	int ret;
 
 	region.guest_physical_address = activation->ram->gpa;
 	region.size_bytes = activation->ram->size_bytes;
@@ -129,8 +132,15 @@ int worker_driver_activate(struct worker_driver *driver,
 		request.memory_on_demand = true;
 		fds[fd_count++] = activation->userfaultfd_device_fd;
 	}
-	return worker_driver_call(driver, MESSAGE(ACTIVATE), &request.base, fds, fd_count, NULL,
-				  userfaultfd, err);
+	ret = worker_driver_call(driver, MESSAGE(ACTIVATE), &request.base, fds, fd_count, &reply,
+				 userfaultfd, err);
+	if (ret < 0)
+		return ret;
+	activated = (const void *)reply;
+	driver->region_address =
+		activated->n_region_addresses == 1 ? activated->region_addresses[0] : 0;
+	protobuf_c_message_free_unpacked(reply, NULL);
+	return 0;
 }
 
 int worker_driver_activate_simple(struct worker_driver *driver, const struct guest_ram *ram,

@@ -43,6 +43,13 @@ struct worker_device_events {
 	void (*failed)(void *opaque, struct worker_device *device, const struct error *err);
 	/* Activated, or back to READY after a reset. */
 	void (*changed)(void *opaque, struct worker_device *device);
+	/*
+	 * Memory is on demand and the worker has mapped it: where, one address a region, is its own
+	 * word. The callee takes the userfaultfd in every case; a negative errno with err set fails
+	 * the worker. NULL: no device is ever on demand.
+	 */
+	int (*on_demand)(void *opaque, struct worker_device *device, int userfaultfd,
+			 const uint64_t *region_addresses, size_t region_count, struct error *err);
 };
 
 struct worker_device_options {

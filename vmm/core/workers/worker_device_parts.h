@@ -49,7 +49,9 @@ struct worker_device {
 	bool request_open;			  /* a life-cycle request waits for its answer */
 	worker_device_done_fn done;		  /* of that request; NULL: the guest's own wish */
 	void *done_opaque;
-	bool reset_queued; /* the core wants a reset as soon as that request is over */
+	channel_reply_fn activated; /* ACTIVATE waits for its answer: who gets it, once checked */
+	bool activated_on_demand;   /* it asked for a userfaultfd */
+	bool reset_queued;	    /* the core wants a reset as soon as that request is over */
 	worker_device_done_fn reset_done;
 	void *reset_opaque;
 	bool destroying;

@@ -58,7 +58,7 @@ const struct channel_row worker_device_rows[] = {
 		.type = BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_ACTIVATE,
 		.kind = FRAME_REPLY,
 		.name = "activate",
-		.descriptor = &bulkhead__worker__empty__descriptor,
+		.descriptor = &bulkhead__worker__activated__descriptor,
 		.max_fds = 1, /* the userfaultfd of memory served on demand */
 	},
 	REPLY(MESSAGE_RESET, "reset", &bulkhead__worker__empty__descriptor),
@@ -236,6 +236,45 @@ static void activate_add_queues(struct activate_message *message,
 	message->body.n_queues = activation->queue_count;
 }
 
+/* A worker whose mappings are not served would read zeros where the guest had data. */
+static int worker_take_on_demand(struct worker_device *device, struct channel_message *message,
+				 struct error *err)
+{
+	const Bulkhead__Worker__Activated *activated =
+		(const Bulkhead__Worker__Activated *)message->body;
+
+	if (!device->activated_on_demand)
+		return message->fd_count == 0
+			       ? 0
+			       : error_set(err, -EPROTO,
+					   "sent a descriptor that was not asked for");
+	if (message->fd_count != 1 ||
+	    activated->n_region_addresses != device->context.memory->region_count)
+		return error_set(err, -EPROTO, "did not register its memory on demand");
+	if (!device->context.events->on_demand)
+		return error_set(err, -EOPNOTSUPP, "nobody serves its memory on demand");
+	return device->context.events->on_demand(
+		device->context.opaque, device, fd_steal(&message->fds[0]),
+		activated->region_addresses, activated->n_region_addresses, err);
+}
+
+static void on_activate_reply(void *opaque, struct channel_message *message,
+			      const struct error *err)
+{
+	struct worker_device *device = opaque;
+	channel_reply_fn activated = device->activated;
+	struct error failure = ERROR_INIT;
+
+	device->activated = NULL;
+	if (message && worker_take_on_demand(device, message, &failure) < 0) {
+		error_prefix(&failure, "worker %s \"%s\"", device->kind, device->id);
+		worker_device_fail(device, &failure);
+		activated(device, NULL, &failure);
+		return;
+	}
+	activated(device, message, err);
+}
+
 int worker_request_activate(struct worker_device *device,
 			    const struct virtio_activation *activation, bool restored,
 			    channel_reply_fn reply, struct error *err)
@@ -252,13 +291,15 @@ int worker_request_activate(struct worker_device *device,
 	message.fds[message.fd_count++] = device->inflight_fd;
 	/* A restored device waits for RESUME: a paused VM's devices do nothing. */
 	message.body.quiesced = restored;
-	if (device->context.userfaultfd_device >= 0) {
+	device->activated = reply;
+	device->activated_on_demand = device->context.userfaultfd_device >= 0;
+	if (device->activated_on_demand) {
 		message.body.memory_on_demand = true;
 		message.fds[message.fd_count++] = device->context.userfaultfd_device;
 	}
 	return worker_request_send(device, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_ACTIVATE,
 				   &message.body.base, message.fds, message.fd_count,
-				   WORKER_ACTIVATE_TIMEOUT_MS, reply, device, err);
+				   WORKER_ACTIVATE_TIMEOUT_MS, on_activate_reply, device, err);
 }
 
 static int worker_begin_request(struct worker_device *device, worker_device_done_fn done,
