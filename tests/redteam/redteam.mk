@@ -22,6 +22,6 @@ $(foreach k,$(REDTEAM_KINDS),$(eval $(call hostile_worker,$(k))))
 
 $(REDTEAM)/redteam: $(REDTEAM_OBJ)/redteam.o $(REDTEAM_OBJ)/driver_session.o $(REDTEAM_OBJ)/driver_attempt.o \
 		$(REDTEAM_OBJ)/verdict.o $(REDTEAM_OBJ)/hostile_ring_none.o $(ATTEMPTS_OBJ) \
-		$(OBJ)/vmm/core/workers/broker_client.o $(OBJ)/vmm/core/workers/broker_start.o $(COMMON_LIBS)
+		$(BUILD)/lib/libcore.a $(COMMON_LIBS)
 	@mkdir -p $(@D)
-	@$(CC) $(ALL_CFLAGS) -pie $^ -o $@ $(ALL_LDFLAGS) -lprotobuf-c
+	@$(CC) $(ALL_CFLAGS) -pie $^ -o $@ $(ALL_LDFLAGS) $(LIBS_core) -lprotobuf-c
