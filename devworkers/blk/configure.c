@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "devworkers/blk/configure.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -54,12 +55,16 @@ static void set_id(struct blk_device *device, const char *serial)
 
 static void choose_engine(struct blk_device *device, bool no_io_uring)
 {
-	struct engine **unused;
-
-	device->engine = no_io_uring || !device->uring ? device->threads : device->uring;
-	unused = device->engine == device->uring ? &device->threads : &device->uring;
-	engine_destroy(*unused);
-	*unused = NULL;
+	if (device->uring && !no_io_uring) {
+		device->engine = device->uring;
+		engine_destroy(device->threads);
+		device->threads = NULL;
+	} else {
+		device->engine = device->threads;
+		engine_destroy(device->uring);
+		device->uring = NULL;
+	}
+	assert(device->engine);
 	log_debug("I/O engine: %s", device->engine->ops->name);
 }
 
@@ -93,7 +98,7 @@ void blk_use_image(struct blk_device *device)
 	device->limits.capacity_bytes = device->image.size_bytes;
 	device->limits.read_only = device->image.read_only;
 	device->bounce.alignment_bytes = device->image.offset_alignment_bytes;
-	device->try_inline = !device->image.direct;
+	inline_io_init(&device->inline_io, !device->image.direct);
 }
 
 static void describe(const struct blk_device *device, struct worker_description *description)

@@ -12,6 +12,7 @@
 #include "devworkers/blk/bounce.h"
 #include "devworkers/blk/engine.h"
 #include "devworkers/blk/image.h"
+#include "devworkers/blk/inline_io.h"
 #include "devworkers/blk/request.h"
 #include "devworkers/blk/stats.h"
 #include "devworkers/common/virtqueue.h"
@@ -61,8 +62,8 @@ struct blk_device {
 	struct engine *uring, *threads; /* made in prepare; all but `engine` is ended later */
 	struct engine *engine;		/* one of them */
 	struct loop_watch *engine_watch;
-	bool try_inline; /* cached reads at once, without the engine */
-	bool inline_now; /* try_inline, and the present batch is small */
+	struct inline_io inline_io;
+	bool batch_is_small; /* a system call a request is cheaper than the engine */
 
 	struct request_limits limits;
 	bool write_through; /* the driver cannot flush: each write is stable when it ends */

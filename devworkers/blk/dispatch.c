@@ -203,7 +203,7 @@ static bool must_wait(const struct blk_device *device)
 /* True when the queue was emptied, false when it has to go on later (or never). */
 static bool pop_batch(struct blk_device *device, struct virtqueue *queue)
 {
-	device->inline_now = device->try_inline && waiting_chains(queue) <= INLINE_CHAINS;
+	device->batch_is_small = waiting_chains(queue) <= INLINE_CHAINS;
 	for (unsigned i = 0; i < BATCH_CHAINS; i++) {
 		struct slot *slot = must_wait(device) ? NULL : peek_slot(device);
 		int status;
@@ -259,21 +259,20 @@ static void pop_backlog(struct blk_device *device)
 bool dispatch_idle(void *opaque)
 {
 	struct blk_device *device = opaque;
-	unsigned reaped = 0;
 
 	if (!device->engine)
 		return false;
 	engine_flush(device->engine);
 	if (device->engine->in_flight > 0) {
 		device->now_ns = blk_now_ns();
-		reaped = engine_reap(device->engine);
+		(void)engine_reap(device->engine);
 	}
 	notify_queues(device);
 	if (can_pop(device))
 		pop_backlog(device);
 	drain_continue(device);
 	/* What popping and reaping queued must be submitted before the loop sleeps. */
-	if (reaped > 0 || can_pop(device) || device->to_notify || engine_has_queued(device->engine))
+	if (can_pop(device) || device->to_notify || engine_has_queued(device->engine))
 		return true;
 	return engine_arm(device->engine);
 }

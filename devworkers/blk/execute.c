@@ -99,16 +99,20 @@ static void transfer_advance(struct blk_device *device, struct slot *slot)
 	transfer_rest(device, slot);
 }
 
-/* What the page cache has already is copied here and now; the rest is left to the engine. */
-static bool read_inline(struct blk_device *device, struct slot *slot)
+static bool transfer_inline(struct blk_device *device, struct slot *slot)
 {
 	const struct request *request = &slot->request;
-	ssize_t moved = preadv2(device->image.fd, request->segments, (int)request->segment_count,
-				(off_t)request->offset_bytes, RWF_NOWAIT);
+	int64_t moved = 0;
 
-	if (moved < 0 && errno == EOPNOTSUPP)
-		device->try_inline = false;
-	if (moved <= 0)
+	if (request->kind == REQUEST_READ && device->batch_is_small)
+		moved = inline_io_read(&device->inline_io, device->image.fd, request->segments,
+				       request->segment_count, request->offset_bytes,
+				       &device->now_ns);
+	else if (request->kind == REQUEST_WRITE && !device->write_through)
+		moved = inline_io_write(&device->inline_io, device->image.fd, request->segments,
+					request->segment_count, request->offset_bytes,
+					&device->now_ns);
+	if (moved == 0)
 		return false;
 	slot->io.result = moved;
 	transfer_advance(device, slot);
@@ -135,7 +139,7 @@ static void transfer_start(struct blk_device *device, struct slot *slot)
 	else if (!image_is_aligned(&device->image, request->offset_bytes, request->segments,
 				   request->segment_count))
 		wait_for_alone(device, slot);
-	else if (request->kind != REQUEST_READ || !device->inline_now || !read_inline(device, slot))
+	else if (!transfer_inline(device, slot))
 		transfer_rest(device, slot);
 }
 
@@ -215,13 +219,14 @@ static bool is_not_supported(int64_t result)
 static void deallocate_advance(struct blk_device *device, struct slot *slot)
 {
 	const struct request_range *range = &slot->request.ranges[slot->range_index];
+	bool refused = is_not_supported(slot->io.result);
+	/* Discard is a hint: "MAY deallocate" (5.2.6.2). */
+	bool done = slot->io.result >= 0 || (refused && slot->request.kind == REQUEST_DISCARD);
 
-	if (slot->io.result >= 0)
+	if (done)
 		range_end(device, slot);
-	else if (!is_not_supported(slot->io.result))
+	else if (!refused)
 		finish_failed(device, slot);
-	else if (slot->request.kind == REQUEST_DISCARD)
-		range_end(device, slot); /* "MAY deallocate" (5.2.6.2) */
 	else if (image_range_is_aligned(&device->image, range->offset_bytes, range->length_bytes))
 		zeroes_rest(device, slot);
 	else
