@@ -56,25 +56,20 @@ static int declaration_check(const Bulkhead__Broker__Resource *declaration, cons
 	return 0;
 }
 
-static bool kind_is_directory(Bulkhead__Broker__ResourceKind kind)
+/*
+ * The entry for a declaration: the one that has this id, which is then replaced (the next VM of
+ * this process, the next snapshot's directory), or a new one. NULL: the table is full.
+ */
+static struct resource *resource_table_place(struct resource_table *table, const char *id)
 {
-	return kind == BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_DIRECTORY_READ ||
-	       kind == BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_DIRECTORY_CREATE;
-}
+	struct resource *resource = resource_table_find(table, id);
 
-/* A VM may be snapshot many times, each time somewhere else. */
-static int resource_replace_directory(struct resource *resource,
-				      const Bulkhead__Broker__Resource *declaration,
-				      const char *path, struct error *err)
-{
-	char *copy = strdup(path);
-
-	if (!copy)
-		return error_set_errno(err, -ENOMEM, "%s", declaration->id);
-	free(resource->path);
-	resource->path = copy;
-	resource->kind = declaration->kind;
-	return 0;
+	if (resource) {
+		resource_socket_unlink(resource);
+		free(resource->path);
+		return resource;
+	}
+	return table->count == RESOURCE_MAX ? NULL : &table->entries[table->count++];
 }
 
 int resource_table_declare(struct resource_table *table,
@@ -82,6 +77,7 @@ int resource_table_declare(struct resource_table *table,
 {
 	const char *path = declaration->path;
 	struct resource *resource;
+	char *copy;
 	int rc;
 
 	if (path[0] == '\0' && resource_default_path(declaration->kind))
@@ -89,25 +85,22 @@ int resource_table_declare(struct resource_table *table,
 	rc = declaration_check(declaration, path, err);
 	if (rc != 0)
 		return rc;
-	resource = resource_table_find(table, declaration->id);
-	if (resource && kind_is_directory(resource->kind) && kind_is_directory(declaration->kind))
-		return resource_replace_directory(resource, declaration, path, err);
-	if (resource)
-		return error_set(err, -EEXIST, "%s is declared twice", declaration->id);
-	if (table->count == RESOURCE_MAX)
+	copy = strdup(path);
+	if (!copy)
+		return error_set_errno(err, -ENOMEM, "%s", declaration->id);
+	resource = resource_table_place(table, declaration->id);
+	if (!resource) {
+		free(copy);
 		return error_set(err, -E2BIG, "more than %d resources", RESOURCE_MAX);
-	resource = &table->entries[table->count];
+	}
 	*resource = (struct resource){
 		.kind = declaration->kind,
 		.read_only = declaration->read_only,
 		.direct = declaration->direct,
 		.size_bytes = declaration->size_bytes,
-		.path = strdup(path),
+		.path = copy,
 	};
-	if (!resource->path)
-		return error_set_errno(err, -ENOMEM, "%s", declaration->id);
 	(void)snprintf(resource->id, sizeof(resource->id), "%s", declaration->id);
-	table->count++;
 	return 0;
 }
 

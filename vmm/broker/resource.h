@@ -37,8 +37,8 @@ struct resource_table {
 };
 
 /*
- * Check a declaration (its text is the core's, which may be taken over) and keep a copy. -EEXIST:
- * the id is taken; -EINVAL: malformed; -E2BIG: too many.
+ * Check a declaration (its text is the core's, which may be taken over) and keep a copy. An
+ * id that was declared before is replaced. -EINVAL: malformed; -E2BIG: too many.
  */
 int resource_table_declare(struct resource_table *table,
 			   const Bulkhead__Broker__Resource *declaration, struct error *err);

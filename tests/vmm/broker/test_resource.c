@@ -100,12 +100,14 @@ static void only_what_was_declared_is_found(void **state)
 	assert_null(resource_table_find(&fixture->table, "kerne"));
 }
 
-static void an_id_is_declared_once(void **state)
+static void a_second_declaration_replaces_the_first(void **state)
 {
 	struct fixture *fixture = *state;
 
 	assert_int_equal(declare(fixture, "a", KIND(FILE_READ), "/k", false, 0), 0);
-	assert_int_equal(declare(fixture, "a", KIND(FILE_READ), "/l", false, 0), -EEXIST);
+	assert_int_equal(declare(fixture, "a", KIND(FILE_READ), "/l", false, 0), 0);
+	assert_string_equal(resource_table_find(&fixture->table, "a")->path, "/l");
+	assert_int_equal(fixture->table.count, 1);
 }
 
 static void malformed_declarations_are_refused(void **state)
@@ -412,7 +414,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RESOURCE_TEST(only_what_was_declared_is_found),
-		RESOURCE_TEST(an_id_is_declared_once),
+		RESOURCE_TEST(a_second_declaration_replaces_the_first),
 		RESOURCE_TEST(malformed_declarations_are_refused),
 		RESOURCE_TEST(the_number_of_declarations_is_limited),
 		RESOURCE_TEST(a_missing_file_is_named_with_its_resource),

@@ -38,6 +38,7 @@ struct vcpu {
 	bool parked; /* guarded by set->lock */
 	bool dead;   /* own thread only: met a fatal exit, parks for good until reset */
 	struct vcpu_registers power_on;
+	struct kvm_cpuid2 *cpuid;
 };
 
 struct vcpu_set {
@@ -170,8 +171,8 @@ static int vcpu_create(struct vcpu *vcpu, struct error *err)
 		vcpu->run = NULL;
 		return error_set_errno(err, -errno, "cannot map struct kvm_run");
 	}
-	if (cpuid_setup_vcpu(kvm_vm_system_fd(vm), vcpu->fd, vcpu->index, set->options.max, err) <
-	    0)
+	if (cpuid_setup_vcpu(kvm_vm_system_fd(vm), vcpu->fd, vcpu->index, set->options.max,
+			     &vcpu->cpuid, err) < 0)
 		return err->code;
 	if (vcpu_registers_setup(vcpu->fd, err) < 0)
 		return err->code;
@@ -245,6 +246,7 @@ void vcpu_set_destroy(struct vcpu_set *set)
 			munmap(vcpu->run, kvm_vm_vcpu_map_bytes(set->options.vm));
 		fd_close(&vcpu->fd);
 		vcpu_registers_release(&vcpu->power_on);
+		free(vcpu->cpuid);
 	}
 	pthread_cond_destroy(&set->wish_changed);
 	pthread_mutex_destroy(&set->lock);
@@ -259,6 +261,25 @@ unsigned vcpu_set_count(const struct vcpu_set *set)
 int vcpu_set_fd(const struct vcpu_set *set, unsigned index)
 {
 	return set->vcpus[index].fd;
+}
+
+const struct kvm_cpuid2 *vcpu_set_cpuid(const struct vcpu_set *set, unsigned index)
+{
+	return set->vcpus[index].cpuid;
+}
+
+int vcpu_set_apply_cpuid(struct vcpu_set *set, unsigned index, const struct kvm_cpuid2 *cpuid,
+			 struct error *err)
+{
+	struct kvm_cpuid2 *copy = cpuid_copy(cpuid);
+
+	if (!copy)
+		return error_set(err, -ENOMEM, "out of memory");
+	free(set->vcpus[index].cpuid);
+	set->vcpus[index].cpuid = copy;
+	if (ioctl(set->vcpus[index].fd, KVM_SET_CPUID2, copy) < 0)
+		return error_set_errno(err, -errno, "KVM_SET_CPUID2");
+	return 0;
 }
 
 void vcpu_set_run(struct vcpu_set *set)

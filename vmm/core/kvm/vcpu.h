@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <linux/kvm.h>
+
 #include "devworkers/common/sandbox.h"
 #include "ipc/error.h"
 #include "vmm/core/kvm/vm.h"
@@ -49,6 +51,11 @@ void vcpu_set_destroy(struct vcpu_set *set);
 
 unsigned vcpu_set_count(const struct vcpu_set *set);
 int vcpu_set_fd(const struct vcpu_set *set, unsigned index);
+
+/* What vCPU `index` was told to be; borrowed. And tell it to be something else, before it runs. */
+const struct kvm_cpuid2 *vcpu_set_cpuid(const struct vcpu_set *set, unsigned index);
+int vcpu_set_apply_cpuid(struct vcpu_set *set, unsigned index, const struct kvm_cpuid2 *cpuid,
+			 struct error *err);
 
 /* Let all vCPUs run. Loop thread. */
 void vcpu_set_run(struct vcpu_set *set);

@@ -17,15 +17,14 @@
 #define MSR_TSC			0x10U
 #define MSR_TSC_DEADLINE	0x6e0U
 
-#define LAPIC_LVT_LINT0	  0x350
-#define LAPIC_LVT_LINT1	  0x360
-#define LVT_MODE_EXTINT	  0x700U
-#define LVT_MODE_NMI	  0x400U
-#define LVT_MODE_MASK	  0x700U
-#define LVT_MASKED	  0x10000U
-#define MAX_CPUID_ENTRIES 256U
-#define MAX_MSRS	  512U
-#define MAX_XSAVE_BYTES	  65536
+#define LAPIC_LVT_LINT0 0x350
+#define LAPIC_LVT_LINT1 0x360
+#define LVT_MODE_EXTINT 0x700U
+#define LVT_MODE_NMI	0x400U
+#define LVT_MODE_MASK	0x700U
+#define LVT_MASKED	0x10000U
+#define MAX_MSRS	512U
+#define MAX_XSAVE_BYTES 65536
 
 static int registers_set_msr(int vcpu_fd, uint32_t index, uint64_t value)
 {
@@ -115,18 +114,6 @@ static int registers_capture_xsave(int vcpu_fd, struct vcpu_registers *registers
 	return 0;
 }
 
-static int registers_capture_cpuid(int vcpu_fd, struct vcpu_registers *registers, struct error *err)
-{
-	registers->cpuid = calloc(1, sizeof(*registers->cpuid) +
-					     MAX_CPUID_ENTRIES * sizeof(struct kvm_cpuid_entry2));
-	if (!registers->cpuid)
-		return error_set(err, -ENOMEM, "out of memory");
-	registers->cpuid->nent = MAX_CPUID_ENTRIES;
-	if (ioctl(vcpu_fd, KVM_GET_CPUID2, registers->cpuid) < 0)
-		return error_set_errno(err, -errno, "KVM_GET_CPUID2");
-	return 0;
-}
-
 /* The offset says more than the TSC's value, which is old by the time it is read. */
 static void registers_capture_tsc(int vcpu_fd, struct vcpu_registers *registers)
 {
@@ -165,7 +152,7 @@ int vcpu_registers_capture(int system_fd, int vcpu_fd, struct vcpu_registers *re
 	if (ioctl(vcpu_fd, KVM_GET_VCPU_EVENTS, &registers->events) < 0)
 		return error_set_errno(err, -errno, "KVM_GET_VCPU_EVENTS");
 	registers_capture_tsc(vcpu_fd, registers);
-	return registers_capture_cpuid(vcpu_fd, registers, err);
+	return 0;
 }
 
 /* As many as KVM takes: read-only ones (some feature MSRs) are refused when written and skipped. */
@@ -210,13 +197,11 @@ int vcpu_registers_apply(int vcpu_fd, const struct vcpu_registers *registers, st
 	return 0;
 }
 
-int vcpu_registers_apply_cpuid(int vcpu_fd, const struct vcpu_registers *registers,
-			       struct error *err)
+int vcpu_registers_apply_tsc_rate(int vcpu_fd, const struct vcpu_registers *registers,
+				  struct error *err)
 {
 	int khz = ioctl(vcpu_fd, KVM_GET_TSC_KHZ, 0);
 
-	if (ioctl(vcpu_fd, KVM_SET_CPUID2, registers->cpuid) < 0)
-		return error_set_errno(err, -errno, "KVM_SET_CPUID2");
 	if (registers->tsc_khz && khz > 0 && (unsigned)khz != registers->tsc_khz &&
 	    ioctl(vcpu_fd, KVM_SET_TSC_KHZ, (unsigned long)registers->tsc_khz) < 0)
 		return error_set_errno(err, -errno,

@@ -25,7 +25,7 @@ struct vcpu_registers {
 	void *xsave; /* KVM_GET_XSAVE2, or struct kvm_xsave where that is not to be had; owned */
 	size_t xsave_bytes;
 	struct kvm_msrs *msrs;	  /* those of KVM_GET_MSR_INDEX_LIST that could be read; owned */
-	struct kvm_cpuid2 *cpuid; /* as KVM_SET_CPUID2 took it; owned */
+	struct kvm_cpuid2 *cpuid; /* as KVM_SET_CPUID2 took it; owned; NULL: not part of it */
 	unsigned tsc_khz;	  /* 0: unknown */
 	bool has_tsc_offset;
 	uint64_t tsc_offset; /* guest TSC minus host TSC */
@@ -34,8 +34,8 @@ struct vcpu_registers {
 /* Give a new vCPU the few settings that firmware would: MTRRs, LINT pins. */
 int vcpu_registers_setup(int vcpu_fd, struct error *err);
 
-/* Read all; registers is overwritten and owns what it points to afterwards, also half-filled on
- * failure. */
+/* Read all but CPUID; registers is overwritten and owns what it points to afterwards, also
+ * half-filled on failure. */
 int vcpu_registers_capture(int system_fd, int vcpu_fd, struct vcpu_registers *registers,
 			   struct error *err);
 
@@ -45,10 +45,9 @@ int vcpu_registers_capture(int system_fd, int vcpu_fd, struct vcpu_registers *re
  */
 int vcpu_registers_apply(int vcpu_fd, const struct vcpu_registers *registers, struct error *err);
 
-/* On a new vCPU, before vcpu_registers_apply(): the CPUID and the TSC rate that the state was made
- * with. */
-int vcpu_registers_apply_cpuid(int vcpu_fd, const struct vcpu_registers *registers,
-			       struct error *err);
+/* On a new vCPU, before vcpu_registers_apply(): the TSC rate that the state was made with. */
+int vcpu_registers_apply_tsc_rate(int vcpu_fd, const struct vcpu_registers *registers,
+				  struct error *err);
 
 void vcpu_registers_release(struct vcpu_registers *registers);
 

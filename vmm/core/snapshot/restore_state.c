@@ -65,7 +65,8 @@ static int restore_vcpus(struct restore *restore, struct error *err)
 		int fd = vcpu_set_fd(restore->vm->vcpus, i);
 		const struct vcpu_registers *registers = &restore->reader->vcpus[i];
 
-		if (vcpu_registers_apply_cpuid(fd, registers, err) < 0 ||
+		if (vcpu_set_apply_cpuid(restore->vm->vcpus, i, registers->cpuid, err) < 0 ||
+		    vcpu_registers_apply_tsc_rate(fd, registers, err) < 0 ||
 		    vcpu_registers_apply(fd, registers, err) < 0)
 			return error_prefix(err, "vcpu-%u.pb", i);
 	}

@@ -8,6 +8,7 @@
 #include "ipc/cleanup.h"
 #include "proto/vm_state.pb-c.h"
 #include "vmm/core/kvm/vcpu_registers.h"
+#include "vmm/core/kvm/x86_64/cpuid.h"
 #include "vmm/core/kvm/x86_64/irqchip_state.h"
 #include "vmm/core/kvm/x86_64/vcpu_state.h"
 #include "vmm/core/snapshot/host_facts.h"
@@ -71,6 +72,11 @@ static int collect_vcpu(struct snapshot *snapshot, unsigned index, struct error 
 
 	result = vcpu_registers_capture(kvm_vm_system_fd(vm->kvm), vcpu_set_fd(vm->vcpus, index),
 					&registers, err);
+	if (result == 0) {
+		registers.cpuid = cpuid_copy(vcpu_set_cpuid(vm->vcpus, index));
+		if (!registers.cpuid)
+			result = error_set(err, -ENOMEM, "out of memory");
+	}
 	if (result == 0)
 		result = vcpu_state_pack(&registers, index, &packed, &bytes, err);
 	if (result == 0 && index == 0)

@@ -18,14 +18,14 @@
 
 /* Read a file whole; with an entry in the manifest, check it against that, and give the message's
  * length. */
-static int reader_read_file(struct broker_client *broker, const char *name,
+static int reader_read_file(const struct snapshot_source *source, const char *name,
 			    const Bulkhead__Snapshot__File *entry, uint8_t **data, size_t *bytes,
 			    struct error *err)
 {
 	cleanup_fd int fd = -1;
 	size_t limit = entry ? MANIFEST_MAX_SMALL_BYTES : SNAPSHOT_MAX_FILE_BYTES;
 
-	if (broker_snapshot_file(broker, name, &fd, err) < 0)
+	if (source->open_file(source->opaque, name, &fd, err) < 0)
 		return err->code;
 	if (snapshot_file_read(fd, limit, data, bytes, err) < 0)
 		return error_prefix(err, "%s", name);
@@ -37,14 +37,14 @@ static int reader_read_file(struct broker_client *broker, const char *name,
 	return 0;
 }
 
-static int reader_read_message(struct snapshot_reader *reader, struct broker_client *broker,
+static int reader_read_message(struct snapshot_reader *reader, const struct snapshot_source *source,
 			       const char *name, const ProtobufCMessageDescriptor *descriptor,
 			       void *message, struct error *err)
 {
 	cleanup_free uint8_t *data = NULL;
 	size_t bytes;
 
-	if (reader_read_file(broker, name, manifest_find_file(reader->manifest, name), &data,
+	if (reader_read_file(source, name, manifest_find_file(reader->manifest, name), &data,
 			     &bytes, err) < 0)
 		return err->code;
 	if (unpack_message(descriptor, data, bytes, message, err) < 0)
@@ -52,13 +52,13 @@ static int reader_read_message(struct snapshot_reader *reader, struct broker_cli
 	return 0;
 }
 
-static int reader_read_manifest(struct snapshot_reader *reader, struct broker_client *broker,
-				struct error *err)
+static int reader_read_manifest(struct snapshot_reader *reader,
+				const struct snapshot_source *source, struct error *err)
 {
 	cleanup_free uint8_t *data = NULL;
 	size_t bytes;
 
-	if (reader_read_file(broker, MANIFEST_FILE_NAME, NULL, &data, &bytes, err) < 0) {
+	if (reader_read_file(source, MANIFEST_FILE_NAME, NULL, &data, &bytes, err) < 0) {
 		if (err->code == -ENOENT)
 			error_prefix(err, "this is not a snapshot, or it was never finished");
 		return err->code;
@@ -87,13 +87,13 @@ static int reader_check_config(const struct snapshot_reader *reader, struct erro
 	return 0;
 }
 
-static int reader_read_config(struct snapshot_reader *reader, struct broker_client *broker,
+static int reader_read_config(struct snapshot_reader *reader, const struct snapshot_source *source,
 			      struct error *err)
 {
 	Bulkhead__Snapshot__ConfigFile *file = NULL;
 	int result;
 
-	if (reader_read_message(reader, broker, MANIFEST_CONFIG_NAME,
+	if (reader_read_message(reader, source, MANIFEST_CONFIG_NAME,
 				&bulkhead__snapshot__config_file__descriptor, &file, err) < 0)
 		return err->code;
 	result = unpack_message(&bulkhead__config__vm__descriptor, file->config.data,
@@ -105,7 +105,7 @@ static int reader_read_config(struct snapshot_reader *reader, struct broker_clie
 	return 0;
 }
 
-static int reader_read_vcpus(struct snapshot_reader *reader, struct broker_client *broker,
+static int reader_read_vcpus(struct snapshot_reader *reader, const struct snapshot_source *source,
 			     struct error *err)
 {
 	for (unsigned i = 0; i < reader->manifest->vcpu_count; i++) {
@@ -114,7 +114,7 @@ static int reader_read_vcpus(struct snapshot_reader *reader, struct broker_clien
 		size_t bytes;
 
 		manifest_vcpu_file_name(i, name, sizeof(name));
-		if (reader_read_file(broker, name, manifest_find_file(reader->manifest, name),
+		if (reader_read_file(source, name, manifest_find_file(reader->manifest, name),
 				     &data, &bytes, err) < 0)
 			return err->code;
 		reader->vcpu_count = i + 1;
@@ -124,46 +124,44 @@ static int reader_read_vcpus(struct snapshot_reader *reader, struct broker_clien
 	return 0;
 }
 
-static int reader_read_devices(struct snapshot_reader *reader, struct broker_client *broker,
+static int reader_read_devices(struct snapshot_reader *reader, const struct snapshot_source *source,
 			       struct error *err)
 {
 	for (size_t i = 0; i < reader->manifest->n_devices; i++)
-		if (reader_read_message(reader, broker, reader->manifest->devices[i]->file,
+		if (reader_read_message(reader, source, reader->manifest->devices[i]->file,
 					&bulkhead__snapshot__device_blob__descriptor,
 					&reader->devices[i], err) < 0)
 			return err->code;
 	return 0;
 }
 
-static int reader_open_memory(struct snapshot_reader *reader, struct broker_client *broker,
+static int reader_open_memory(struct snapshot_reader *reader, const struct snapshot_source *source,
 			      struct error *err)
 {
 	for (size_t i = 0; i < reader->manifest->n_memory; i++)
-		if (broker_snapshot_file(broker, reader->manifest->memory[i]->file,
-					 &reader->memory_fds[i], err) < 0)
+		if (source->open_file(source->opaque, reader->manifest->memory[i]->file,
+				      &reader->memory_fds[i], err) < 0)
 			return err->code;
 	return 0;
 }
 
-static int reader_read_all(struct snapshot_reader *reader, struct broker_client *broker,
+static int reader_read_all(struct snapshot_reader *reader, const struct snapshot_source *source,
 			   struct error *err)
 {
-	if (reader_read_manifest(reader, broker, err) < 0 ||
-	    reader_read_config(reader, broker, err) < 0 ||
-	    reader_read_message(reader, broker, MANIFEST_VM_NAME,
+	if (reader_read_manifest(reader, source, err) < 0 ||
+	    reader_read_config(reader, source, err) < 0 ||
+	    reader_read_message(reader, source, MANIFEST_VM_NAME,
 				&bulkhead__vmstate__vm__descriptor, &reader->vm, err) < 0 ||
-	    reader_read_vcpus(reader, broker, err) < 0 ||
-	    reader_read_devices(reader, broker, err) < 0)
+	    reader_read_vcpus(reader, source, err) < 0 ||
+	    reader_read_devices(reader, source, err) < 0)
 		return err->code;
-	return reader_open_memory(reader, broker, err);
+	return reader_open_memory(reader, source, err);
 }
 
-struct snapshot_reader *snapshot_reader_open(struct broker_client *broker, const char *path,
+struct snapshot_reader *snapshot_reader_read(const struct snapshot_source *source,
 					     struct error *err)
 {
 	struct snapshot_reader *reader = calloc(1, sizeof(*reader));
-	struct error ignored = ERROR_INIT;
-	int result;
 
 	if (!reader) {
 		error_set(err, -ENOMEM, "out of memory");
@@ -171,18 +169,32 @@ struct snapshot_reader *snapshot_reader_open(struct broker_client *broker, const
 	}
 	for (unsigned i = 0; i < 4; i++)
 		reader->memory_fds[i] = -1;
-	if (broker_snapshot_open(broker, path, false, err) < 0) {
-		snapshot_reader_destroy(reader);
-		return NULL;
-	}
-	result = reader_read_all(reader, broker, err);
-	if (broker_snapshot_close(broker, &ignored) < 0)
-		log_warning("snapshot %s: %s", path, ignored.message);
-	if (result == 0)
+	if (reader_read_all(reader, source, err) == 0)
 		return reader;
-	error_prefix(err, "snapshot %s", path);
 	snapshot_reader_destroy(reader);
 	return NULL;
+}
+
+static int broker_open_file(void *opaque, const char *name, int *fd, struct error *err)
+{
+	return broker_snapshot_file(opaque, name, fd, err);
+}
+
+struct snapshot_reader *snapshot_reader_open(struct broker_client *broker, const char *path,
+					     struct error *err)
+{
+	struct snapshot_source source = {.open_file = broker_open_file, .opaque = broker};
+	struct error ignored = ERROR_INIT;
+	struct snapshot_reader *reader;
+
+	if (broker_snapshot_open(broker, path, false, err) < 0)
+		return NULL;
+	reader = snapshot_reader_read(&source, err);
+	if (broker_snapshot_close(broker, &ignored) < 0)
+		log_warning("snapshot %s: %s", path, ignored.message);
+	if (!reader)
+		error_prefix(err, "snapshot %s", path);
+	return reader;
 }
 
 void snapshot_reader_destroy(struct snapshot_reader *reader)

@@ -28,7 +28,18 @@ struct snapshot_reader {
 	int memory_fds[4];   /* -1: none */
 };
 
+/* Where a snapshot's files come from: the broker, or (inspect) the directory itself. */
+struct snapshot_source {
+	/* Open a file for reading; name as in the manifest. *fd is the caller's. */
+	int (*open_file)(void *opaque, const char *name, int *fd, struct error *err);
+	void *opaque;
+};
+
 /* NULL with err set: the file and what is wrong with it. */
+struct snapshot_reader *snapshot_reader_read(const struct snapshot_source *source,
+					     struct error *err);
+
+/* The same for the directory at path, through the broker. */
 struct snapshot_reader *snapshot_reader_open(struct broker_client *broker, const char *path,
 					     struct error *err);
 void snapshot_reader_destroy(struct snapshot_reader *reader); /* accepts NULL */

@@ -130,8 +130,18 @@ static void cpuid_add_topology(struct kvm_cpuid2 *cpuid)
 			cpuid->entries[i].eax = 0xb;
 }
 
+struct kvm_cpuid2 *cpuid_copy(const struct kvm_cpuid2 *cpuid)
+{
+	size_t bytes = sizeof(*cpuid) + cpuid->nent * sizeof(cpuid->entries[0]);
+	struct kvm_cpuid2 *copy = malloc(bytes);
+
+	if (copy)
+		memcpy(copy, cpuid, bytes);
+	return copy;
+}
+
 int cpuid_setup_vcpu(int system_fd, int vcpu_fd, unsigned index, unsigned cpu_count,
-		     struct error *err)
+		     struct kvm_cpuid2 **result, struct error *err)
 {
 	cleanup_free struct kvm_cpuid2 *cpuid =
 		calloc(1, sizeof(*cpuid) + CPUID_MAX_ENTRIES * sizeof(cpuid->entries[0]));
@@ -146,5 +156,6 @@ int cpuid_setup_vcpu(int system_fd, int vcpu_fd, unsigned index, unsigned cpu_co
 		cpuid_set_entry(&cpuid->entries[i], system_fd, index, cpu_count);
 	if (ioctl(vcpu_fd, KVM_SET_CPUID2, cpuid) < 0)
 		return error_set_errno(err, -errno, "KVM_SET_CPUID2");
-	return 0;
+	*result = cpuid_copy(cpuid);
+	return *result ? 0 : error_set(err, -ENOMEM, "out of memory");
 }

@@ -3,13 +3,19 @@
 #ifndef BULKHEAD_VMM_CORE_KVM_X86_64_CPUID_H
 #define BULKHEAD_VMM_CORE_KVM_X86_64_CPUID_H
 
+#include <linux/kvm.h>
+
 #include "ipc/error.h"
 
 /*
  * Set the CPUID of vCPU `index` out of cpu_count (one socket, one thread a core; APIC id = index).
- * system_fd is /dev/kvm's.
+ * system_fd is /dev/kvm's. *cpuid receives what was set, malloc'ed, the caller's: some KVM back
+ * ends tell something else when they are asked for it later (KVM_GET_CPUID2).
  */
 int cpuid_setup_vcpu(int system_fd, int vcpu_fd, unsigned index, unsigned cpu_count,
-		     struct error *err);
+		     struct kvm_cpuid2 **cpuid, struct error *err);
+
+/* A copy, malloc'ed. NULL: out of memory. */
+struct kvm_cpuid2 *cpuid_copy(const struct kvm_cpuid2 *cpuid);
 
 #endif
