@@ -91,7 +91,7 @@ mkdir -p $(@D)
 printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(1))' >$@
 endef
 
-all: ## builds every program into $(BUILD)/bin
+all: ## builds every program (into build/bin)
 	$(DESCRIBE)
 	$(SUBMAKE) programs
 
@@ -194,7 +194,7 @@ demo: ## boots Debian's kernel from a sandboxed disk and shows the processes of 
 	$(SUBMAKE) programs
 	tests/run-demo $(BUILD)
 
-install: ## installs programs, manual and documents below $(DESTDIR)$(PREFIX)
+install: ## installs programs, manual and documents below PREFIX (/usr/local), staged in DESTDIR
 	$(DESCRIBE)
 	$(SUBMAKE) programs
 	install -d $(DESTDIR)$(PREFIX)/lib/bulkhead $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \

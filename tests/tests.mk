@@ -64,7 +64,7 @@ test-asan: ## runs the cmocka tests with address and undefined-behaviour sanitiz
 	$(DESCRIBE)
 	BULKHEAD_TEST_SECONDS=300 $(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined test-unit
 
-bench: ## measures against the floor and against QEMU: a table, and $(BUILD)/bench.json
+bench: ## measures against the floor and against QEMU: a table, and build/bench.json
 	$(DESCRIBE)
 	$(SUBMAKE) programs guests
 	tests/bench/run $(BUILD)

@@ -11,13 +11,13 @@ LINT_HOST  := $(filter-out $(LINT_GUEST),$(LINT_C))
 TIDY_FLAGS  = $(filter-out -Werror,$(filter-out -fcf-protection=full -ftrivial-auto-var-init=zero -enable-trivial%,$(ALL_CFLAGS)))
 
 # The object's own rule knows which headers the file includes.
-$(BUILD)/lint/%.tidy: %.c .clang-tidy $(OBJ)/%.o
+$(BUILD)/lint/%.tidy: %.c .clang-tidy tests/.clang-tidy $(OBJ)/%.o
 	mkdir -p $(@D)
 	clang-tidy --quiet $< -- $(TIDY_FLAGS) $(CFLAGS_$(subst /,_,$(patsubst %/,%,$(dir $*)))) >$@.log 2>&1 || \
 		{ grep -v 'warnings generated\|^Suppressed\|^Use -header-filter\|warnings treated as errors' $@.log; exit 1; }
 	touch $@
 
-$(BUILD)/lint/tests/guests/%.tidy: tests/guests/%.c .clang-tidy $(GUEST_OUT)/obj/%.c.o
+$(BUILD)/lint/tests/guests/%.tidy: tests/guests/%.c .clang-tidy tests/.clang-tidy $(GUEST_OUT)/obj/%.c.o
 	mkdir -p $(@D)
 	clang-tidy --quiet $< -- $(filter-out -Werror -MMD -MP,$(GUEST_CFLAGS)) >$@.log 2>&1 || \
 		{ grep -v 'warnings generated\|^Suppressed\|^Use -header-filter\|warnings treated as errors' $@.log; exit 1; }
