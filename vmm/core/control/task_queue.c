@@ -38,11 +38,6 @@ int task_queue_init(struct task_queue *queue, uv_loop_t *loop)
 	return uv_async_init(loop, &queue->async, task_queue_run);
 }
 
-void task_queue_close(struct task_queue *queue)
-{
-	uv_close((uv_handle_t *)&queue->async, NULL);
-}
-
 void task_post(struct task_queue *queue, struct task *task)
 {
 	pthread_mutex_lock(&queue->lock);

@@ -25,11 +25,9 @@ struct task_queue {
 	uv_async_t async;
 };
 
-/* Initialise on loop; loop thread. Returns 0 or a negative errno. */
+/* Initialise on loop; loop thread. Returns 0 or a negative errno. The owner closes queue->async at
+ * the end. */
 int task_queue_init(struct task_queue *queue, uv_loop_t *loop);
-
-/* Stop taking tasks; loop thread, before the loop is closed. */
-void task_queue_close(struct task_queue *queue);
 
 /* Any thread. The task must stay valid until it has run or was cancelled. */
 void task_post(struct task_queue *queue, struct task *task);

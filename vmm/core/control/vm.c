@@ -75,12 +75,35 @@ static void vm_on_parked(void *opaque)
 
 	if (!vm->vcpus || !vcpu_set_is_parked(vm->vcpus))
 		return;
+	uv_timer_stop(&vm->park_timer);
 	if (vm->state == VM_PAUSING) {
 		vm_enter_state(vm, VM_PAUSED);
 		vm_finish(vm, NULL);
 	} else if (vm->state == VM_RESETTING) {
 		vm_reset_parked(vm);
 	}
+}
+
+/* Some vCPU did not stop in time. */
+static void vm_on_park_timeout(uv_timer_t *timer)
+{
+	struct vm *vm = timer->data;
+	struct error late = ERROR_INIT;
+
+	error_set(&late, -ETIMEDOUT, "a vCPU did not stop within %d s", VM_PARK_TIMEOUT_MS / 1000);
+	if (vm->state == VM_PAUSING) {
+		vcpu_set_run(vm->vcpus);
+		vm_enter_state(vm, VM_RUNNING);
+		vm_finish(vm, &late);
+	} else if (vm->state == VM_RESETTING) {
+		(void)vm_shutdown(vm, VM_END_FAILURE, &late);
+	}
+}
+
+void vm_park(struct vm *vm)
+{
+	uv_timer_start(&vm->park_timer, vm_on_park_timeout, VM_PARK_TIMEOUT_MS, 0);
+	vcpu_set_park(vm->vcpus);
 }
 
 /* Loop thread: the guest reset or ended its machine. */
@@ -106,7 +129,7 @@ static void vm_on_event(void *opaque)
 		error_set(&interrupted, -EAGAIN, "the guest reset itself at the same moment");
 		vm_enter_state(vm, VM_RESETTING);
 		vm_finish(vm, &interrupted);
-		vcpu_set_park(vm->vcpus);
+		vm_park(vm);
 	}
 }
 
@@ -131,6 +154,8 @@ struct vm *vm_new(const struct vm_options *options, struct error *err)
 		free(vm);
 		return NULL;
 	}
+	uv_timer_init(options->loop, &vm->park_timer);
+	vm->park_timer.data = vm;
 	vm->config = options->config;
 	vm->device_context = (struct worker_device_context){
 		.loop = options->loop,
@@ -145,10 +170,8 @@ struct vm *vm_new(const struct vm_options *options, struct error *err)
 	return vm;
 }
 
-static void vm_free(uv_handle_t *handle)
+static void vm_free(struct vm *vm)
 {
-	struct task_queue *tasks = handle->data;
-	struct vm *vm = (struct vm *)((char *)tasks - offsetof(struct vm, tasks));
 	void (*gone)(void *) = vm->gone;
 	void *opaque = vm->gone_opaque;
 
@@ -160,13 +183,24 @@ static void vm_free(uv_handle_t *handle)
 	gone(opaque);
 }
 
+static void vm_on_handle_closed(uv_handle_t *handle)
+{
+	struct vm *vm = handle->data;
+
+	if (--vm->open_handles == 0)
+		vm_free(vm);
+}
+
 void vm_destroy(struct vm *vm, void (*gone)(void *opaque), void *opaque)
 {
 	vm->gone = gone;
 	vm->gone_opaque = opaque;
 	task_cancel(&vm->tasks, &vm->parked_task);
 	task_cancel(&vm->tasks, &vm->event_task);
-	uv_close((uv_handle_t *)&vm->tasks.async, vm_free);
+	vm->open_handles = 2;
+	vm->tasks.async.data = vm;
+	uv_close((uv_handle_t *)&vm->tasks.async, vm_on_handle_closed);
+	uv_close((uv_handle_t *)&vm->park_timer, vm_on_handle_closed);
 }
 
 int vm_pause(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
@@ -174,7 +208,7 @@ int vm_pause(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
 	if (vm_require(vm, VM_RUNNING, "pause", err) < 0 || vm_begin(vm, done, opaque, err) < 0)
 		return err->code;
 	vm_enter_state(vm, VM_PAUSING);
-	vcpu_set_park(vm->vcpus);
+	vm_park(vm);
 	return 0;
 }
 
@@ -218,7 +252,7 @@ int vm_reset(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
 	if (vm_begin(vm, done, opaque, err) < 0)
 		return err->code;
 	vm_enter_state(vm, VM_RESETTING);
-	vcpu_set_park(vm->vcpus);
+	vm_park(vm);
 	return 0;
 }
 
@@ -264,6 +298,7 @@ static void vm_on_device_gone(void *opaque)
 static void vm_end_now(struct vm *vm)
 {
 	vm->ending = true;
+	uv_timer_stop(&vm->park_timer);
 	/* Threads are stopped and joined first: nothing of the guest's runs while its devices go.
 	 */
 	vcpu_set_destroy(vm->vcpus);

@@ -20,7 +20,8 @@
 #include "vmm/core/snapshot/snapshot.h"
 #include "vmm/core/workers/worker_device.h"
 
-#define VM_MAX_DEVICES 31 /* slots of the bus but the host bridge's */
+#define VM_PARK_TIMEOUT_MS 30000 /* a vCPU may be waiting for memory that is served on demand */
+#define VM_MAX_DEVICES	   31	 /* slots of the bus but the host bridge's */
 
 /* fds that stay open for the life of the VM. -1: not there. */
 struct vm_files {
@@ -38,6 +39,7 @@ struct vm {
 	enum vm_state state;
 
 	struct task_queue tasks;
+	uv_timer_t park_timer;	 /* they are given so long */
 	struct task parked_task; /* all vCPUs are parked */
 	struct task event_task;	 /* the guest did something that is the loop's to handle */
 
@@ -73,6 +75,7 @@ struct vm {
 	struct restore *restore; /* being done; NULL: none */
 
 	bool ending;
+	unsigned open_handles;	/* of the loop, while the VM is being freed */
 	unsigned devices_to_go; /* being destroyed */
 	void (*gone)(void *opaque);
 	void *gone_opaque;
@@ -98,6 +101,9 @@ void vm_restore_abandon(struct vm *vm);
 
 /* vm_boot.c: workers and machine, but no kernel: shared by boot and restore. */
 int vm_start_machine(struct vm *vm, vm_done_fn done, void *opaque, struct error *err);
+
+/* vm.c: stop all vCPUs; vm_on_parked() or, after VM_PARK_TIMEOUT_MS, a failure follows. */
+void vm_park(struct vm *vm);
 
 /* vm_resources.c: declare everything to the broker and open what the core itself holds. */
 int vm_resources_declare(struct vm *vm, struct error *err);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ipc/cleanup.h"
@@ -20,7 +21,8 @@
 #include "vmm/core/kvm/vcpu_registers.h"
 #include "vmm/core/kvm/x86_64/cpuid.h"
 
-#define VCPU_KICK_SIGNAL SIGRTMIN
+#define VCPU_KICK_SIGNAL  SIGRTMIN
+#define VCPU_JOIN_SECONDS 10
 
 enum vcpu_wish {
 	VCPU_WISH_PARK,
@@ -232,6 +234,23 @@ static void vcpu_set_wish(struct vcpu_set *set, enum vcpu_wish wish)
 			vcpu_kick(&set->vcpus[i]);
 }
 
+/*
+ * A vCPU that waits for memory which nobody can deliver any more (a damaged snapshot that was
+ * restored on demand) cannot be called back on older kernels. Its memory must not go while it
+ * waits: the whole process does, and the broker then ends everything else.
+ */
+static void vcpu_join(struct vcpu *vcpu)
+{
+	struct timespec deadline;
+
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	deadline.tv_sec += VCPU_JOIN_SECONDS;
+	if (pthread_clockjoin_np(vcpu->thread, NULL, CLOCK_MONOTONIC, &deadline) == 0)
+		return;
+	log_error("vCPU %u does not stop; ending the process at once", vcpu->index);
+	_exit(1);
+}
+
 void vcpu_set_destroy(struct vcpu_set *set)
 {
 	if (!set)
@@ -241,7 +260,7 @@ void vcpu_set_destroy(struct vcpu_set *set)
 		struct vcpu *vcpu = &set->vcpus[i];
 
 		if (vcpu->thread_started)
-			pthread_join(vcpu->thread, NULL);
+			vcpu_join(vcpu);
 		if (vcpu->run)
 			munmap(vcpu->run, kvm_vm_vcpu_map_bytes(set->options.vm));
 		fd_close(&vcpu->fd);
@@ -284,6 +303,10 @@ int vcpu_set_apply_cpuid(struct vcpu_set *set, unsigned index, const struct kvm_
 
 void vcpu_set_run(struct vcpu_set *set)
 {
+	/* Its watchdogs shall not take the pause for a hang. A guest without kvmclock has nothing
+	 * to tell. */
+	for (unsigned i = 0; i < set->count; i++)
+		(void)ioctl(set->vcpus[i].fd, KVM_KVMCLOCK_CTRL, 0);
 	vcpu_set_wish(set, VCPU_WISH_RUN);
 }
 
