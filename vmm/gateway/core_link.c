@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/gateway/core_link.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "ipc/log.h"
+#include "vmm/gateway/gateway.h"
+#include "vmm/gateway/vm_json.h"
+
+struct core_call {
+	struct gateway *gateway;
+	core_reply_fn callback; /* NULL: abandoned */
+	void *owner;
+};
+
+static int on_configure(void *owner, struct channel_message *message, struct error *err)
+{
+	const Bulkhead__Control__Configure *body =
+		(const Bulkhead__Control__Configure *)message->body;
+	struct gateway *gateway = owner;
+	int result = -EINVAL;
+
+	if (body->n_sockets == message->fd_count)
+		result = gateway_configure(gateway, body, message->fds, err);
+	else
+		error_set(err, result, "sent %u sockets for %zu", message->fd_count,
+			  body->n_sockets);
+	if (result == 0)
+		(void)channel_reply(gateway->core.channel, message->type, message->id, NULL, NULL,
+				    0, NULL);
+	return result;
+}
+
+/* The text is the operator's file: what is wrong with it is an answer, not a violation. */
+static int on_parse_config(void *owner, struct channel_message *message, struct error *err)
+{
+	const Bulkhead__Control__ParseConfig *body =
+		(const Bulkhead__Control__ParseConfig *)message->body;
+	Bulkhead__Control__ParsedConfig reply = BULKHEAD__CONTROL__PARSED_CONFIG__INIT;
+	struct gateway *gateway = owner;
+	struct error failure = ERROR_INIT;
+
+	(void)err;
+	reply.config = vm_json_parse_text((const char *)body->json.data, body->json.len, &failure);
+	if (reply.config)
+		(void)channel_reply(gateway->core.channel, message->type, message->id, &reply.base,
+				    NULL, 0, NULL);
+	else
+		(void)channel_reply_error(gateway->core.channel, message->type, message->id,
+					  &failure);
+	if (reply.config)
+		bulkhead__config__vm__free_unpacked(reply.config, NULL);
+	return 0;
+}
+
+static int on_drain(void *owner, struct channel_message *message, struct error *err)
+{
+	(void)err;
+	gateway_drain(owner, message->id);
+	return 0;
+}
+
+static int on_event(void *owner, struct channel_message *message, struct error *err)
+{
+	(void)err;
+	gateway_on_event(owner, (const Bulkhead__Control__Event *)message->body);
+	return 0;
+}
+
+#define REPLY(type_, name_, body_)                                                                 \
+	{                                                                                          \
+		.type = CORE_MESSAGE(type_), .kind = FRAME_REPLY, .name = name_,                   \
+		.descriptor = &bulkhead__control__##body_##__descriptor                            \
+	}
+
+static const struct channel_row rows[] = {
+	{.type = CORE_MESSAGE(CONFIGURE),
+	 .kind = FRAME_REQUEST,
+	 .name = "configure",
+	 .descriptor = &bulkhead__control__configure__descriptor,
+	 .max_fds = GATEWAY_MAX_SOCKETS,
+	 .handler = on_configure},
+	{.type = CORE_MESSAGE(PARSE_CONFIG),
+	 .kind = FRAME_REQUEST,
+	 .name = "parse-config",
+	 .descriptor = &bulkhead__control__parse_config__descriptor,
+	 .handler = on_parse_config},
+	{.type = CORE_MESSAGE(DRAIN),
+	 .kind = FRAME_REQUEST,
+	 .name = "drain",
+	 .descriptor = &bulkhead__control__empty__descriptor,
+	 .handler = on_drain},
+	{.type = CORE_MESSAGE(EVENT),
+	 .kind = FRAME_EVENT,
+	 .name = "event",
+	 .descriptor = &bulkhead__control__event__descriptor,
+	 .handler = on_event},
+	REPLY(CLIENT, "client", empty),
+	REPLY(PING, "ping", pong),
+	REPLY(INFO, "info", info),
+	REPLY(COUNTERS, "counters", counters),
+	REPLY(PROCESSES, "processes", processes),
+	REPLY(CREATE, "create", empty),
+	REPLY(DELETE, "delete", empty),
+	REPLY(BOOT, "boot", empty),
+	REPLY(SHUTDOWN, "shutdown", empty),
+	REPLY(REBOOT, "reboot", empty),
+	REPLY(PAUSE, "pause", empty),
+	REPLY(RESUME, "resume", empty),
+	REPLY(POWER_BUTTON, "power-button", empty),
+	REPLY(NMI, "nmi", empty),
+	REPLY(RESIZE_DISK, "resize-disk", empty),
+	REPLY(SNAPSHOT, "snapshot", empty),
+	REPLY(SNAPSHOT_PROGRESS, "snapshot-progress", snapshot_progress),
+	REPLY(SNAPSHOT_CANCEL, "snapshot-cancel", empty),
+	REPLY(RESTORE, "restore", empty),
+	REPLY(VMM_SHUTDOWN, "vmm-shutdown", empty),
+};
+
+static void link_on_closed(void *owner, const struct error *err)
+{
+	struct gateway *gateway = owner;
+
+	loop_unwatch(gateway->core.watch);
+	gateway->core.watch = NULL;
+	if (err->code != -ECONNRESET)
+		log_error("%s", err->message);
+	loop_stop(gateway->loop, err->code == -ECONNRESET ? 0 : err->code);
+}
+
+static void link_on_ready(void *opaque, uint32_t events)
+{
+	struct gateway *gateway = opaque;
+
+	(void)events;
+	(void)channel_dispatch(gateway->core.channel, 0);
+	core_link_update(&gateway->core);
+	gateway_update_timer(gateway);
+}
+
+int core_link_init(struct core_link *link, struct gateway *gateway, int fd, struct error *err)
+{
+	static const struct channel_callbacks callbacks = {.closed = link_on_closed};
+
+	link->channel = channel_new(fd, "core", rows, sizeof(rows) / sizeof(rows[0]), &callbacks,
+				    gateway, err);
+	if (!link->channel)
+		return err->code;
+	link->events = EPOLLIN;
+	link->watch = loop_watch_fd(gateway->loop, fd, EPOLLIN, link_on_ready, gateway);
+	return link->watch ? 0 : error_set_errno(err, -errno, "watch the core's socket");
+}
+
+void core_link_destroy(struct core_link *link)
+{
+	loop_unwatch(link->watch);
+	link->watch = NULL;
+	channel_destroy(link->channel);
+	link->channel = NULL;
+}
+
+void core_link_update(struct core_link *link)
+{
+	uint32_t events;
+
+	if (!link->watch || channel_fd(link->channel) < 0)
+		return;
+	events = (uint32_t)channel_poll_events(link->channel);
+	if (events != link->events && loop_rewatch(link->watch, events) == 0)
+		link->events = events;
+}
+
+uint64_t core_link_deadline_ms(const struct core_link *link)
+{
+	return link->channel ? channel_next_deadline_ms(link->channel) : UINT64_MAX;
+}
+
+void core_link_expire(struct core_link *link, uint64_t now_ms)
+{
+	if (link->channel && channel_next_deadline_ms(link->channel) <= now_ms)
+		channel_expire(link->channel, now_ms);
+}
+
+/* The channel names its peer in front of the peer's errors; clients see nobody else. */
+static const struct error *without_peer(const struct error *err, struct error *copy)
+{
+	static const char prefix[] = "core: ";
+
+	if (strncmp(err->message, prefix, sizeof(prefix) - 1) != 0)
+		return err;
+	copy->code = err->code;
+	(void)snprintf(copy->message, sizeof(copy->message), "%s",
+		       err->message + sizeof(prefix) - 1);
+	return copy;
+}
+
+static void call_on_reply(void *opaque, struct channel_message *message, const struct error *err)
+{
+	struct core_call *call = opaque;
+	struct gateway *gateway = call->gateway;
+	struct error copy;
+
+	if (call->callback)
+		call->callback(call->owner, message ? message->body : NULL,
+			       message ? NULL : without_peer(err, &copy));
+	free(call);
+	gateway_retry_clients(gateway);
+}
+
+int core_link_call(struct gateway *gateway, uint16_t type, const ProtobufCMessage *request,
+		   const int *fds, unsigned fd_count, uint32_t timeout_ms, core_reply_fn callback,
+		   void *owner, struct core_call **call, struct error *err)
+{
+	struct core_call *made = malloc(sizeof(*made));
+	int result;
+
+	if (!made)
+		return error_set_errno(err, -ENOMEM, "call the core");
+	*made = (struct core_call){gateway, callback, owner};
+	result = channel_request(gateway->core.channel, type, request, fds, fd_count, timeout_ms,
+				 call_on_reply, made, err);
+	if (result < 0) {
+		free(made);
+		return result;
+	}
+	*call = made;
+	core_link_update(&gateway->core);
+	gateway_update_timer(gateway);
+	return 0;
+}
+
+void core_call_abandon(struct core_call **call)
+{
+	if (*call)
+		(*call)->callback = NULL;
+	*call = NULL;
+}
