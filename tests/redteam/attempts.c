@@ -2,7 +2,6 @@
 #include "tests/redteam/attempts.h"
 
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 static const struct attempt *const subjects[] = {
@@ -16,16 +15,6 @@ const struct attempt *attempt_at(size_t index)
 		for (const struct attempt *attempt = subjects[i]; attempt->name; attempt++)
 			if (index-- == 0)
 				return attempt;
-	return NULL;
-}
-
-const struct attempt *attempt_find(const char *name)
-{
-	const struct attempt *attempt;
-
-	for (size_t i = 0; (attempt = attempt_at(i)); i++)
-		if (strcmp(attempt->name, name) == 0)
-			return attempt;
 	return NULL;
 }
 

@@ -69,6 +69,5 @@ extern const struct attempt attempts_core[];
 
 /* All of them, one after the other; NULL after the last. */
 const struct attempt *attempt_at(size_t index);
-const struct attempt *attempt_find(const char *name);
 
 #endif

@@ -141,7 +141,21 @@ static long send_broken_body(const struct order *order)
 	sleep_for_ever();
 }
 
+static long crash(const struct order *order)
+{
+	(void)order;
+	__builtin_trap();
+}
+
+static long leave(const struct order *order)
+{
+	(void)order;
+	_exit(0);
+}
+
 const struct attempt attempts_core[] = {
+	RUN("crash", BY_CORE, crash),
+	RUN("leave", BY_CORE, leave),
 	RUN("never answer", BY_CORE, say_nothing),
 	RUN("use all of a processor", BY_CORE, spin),
 	RUN("flood the core with events", BY_CORE, flood_with_events),

@@ -2,7 +2,8 @@
 /*
  * redteam FOLDER BROKER [ATTEMPT…]: try every attempt under every policy; print a table and a
  * closing count. FOLDER holds a folder for each kind of device with the hostile worker in it under
- * the name of the real one. Attempts can be chosen by name.
+ * the name of the real one. Attempts can be chosen by name. redteam --index ATTEMPT prints the
+ * number of one.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,10 +76,26 @@ static void environment_try_all(struct driver *driver, char **names, int name_co
 	}
 }
 
+static int print_index(const char *name)
+{
+	const struct attempt *attempt;
+
+	for (size_t i = 0; (attempt = attempt_at(i)); i++) {
+		if (strcmp(attempt->name, name) == 0) {
+			printf("%zu\n", i);
+			return EXIT_SUCCESS;
+		}
+	}
+	fprintf(stderr, "redteam: no attempt is called \"%s\"\n", name);
+	return EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	struct count count = {0};
 
+	if (argc == 3 && strcmp(argv[1], "--index") == 0)
+		return print_index(argv[2]);
 	if (argc < 3) {
 		fprintf(stderr, "usage: redteam FOLDER BROKER [ATTEMPT…]\n");
 		return 2;

@@ -7,7 +7,8 @@ REDTEAM_OBJ   := $(OBJ)/tests/redteam
 ATTEMPTS_OBJ  := $(call objects_of,$(wildcard tests/redteam/attempts*.c))
 
 .PHONY: redteam-programs
-redteam-programs: $(REDTEAM)/redteam $(foreach k,$(REDTEAM_KINDS),$(REDTEAM)/$(k)/bulkhead-$(k)) $(BIN)/bulkhead-broker
+redteam-programs: $(REDTEAM)/redteam $(foreach k,$(REDTEAM_KINDS),$(REDTEAM)/$(k)/bulkhead-$(k)) \
+		$(REDTEAM)/live/bulkhead-rng $(GUEST_OUT)/snapshot.elf programs
 
 $(REDTEAM_OBJ)/hostile-%.o: tests/redteam/hostile.c Makefile | generated
 	@mkdir -p $(@D)
@@ -19,6 +20,10 @@ $(REDTEAM)/$(1)/bulkhead-$(1): $(REDTEAM_OBJ)/hostile-$(1).o $(REDTEAM_OBJ)/host
 	@$(CC) $(ALL_CFLAGS) $(STATIC) $$^ -o $$@ $(ALL_LDFLAGS) $$(LIBS_$(1)) $(PROTOBUF_C)
 endef
 $(foreach k,$(REDTEAM_KINDS),$(eval $(call hostile_worker,$(k))))
+
+$(REDTEAM)/live/bulkhead-rng: $(REDTEAM_OBJ)/hostile_live.o $(REDTEAM_OBJ)/hostile_ring_none.o $(ATTEMPTS_OBJ) $(COMMON_LIBS)
+	@mkdir -p $(@D)
+	@$(CC) $(ALL_CFLAGS) $(STATIC) $^ -o $@ $(ALL_LDFLAGS) $(PROTOBUF_C)
 
 $(REDTEAM)/redteam: $(REDTEAM_OBJ)/redteam.o $(REDTEAM_OBJ)/driver_session.o $(REDTEAM_OBJ)/driver_attempt.o \
 		$(REDTEAM_OBJ)/verdict.o $(REDTEAM_OBJ)/hostile_ring_none.o $(ATTEMPTS_OBJ) \
