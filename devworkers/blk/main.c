@@ -72,15 +72,11 @@ static int blk_on_save(struct worker *worker, uint8_t **state, size_t *state_byt
 static int blk_on_restore(struct worker *worker, const uint8_t *state, size_t state_bytes,
 			  struct error *err)
 {
-	struct blk_device *device = worker_device(worker);
+	const struct blk_device *device = worker_device(worker);
 	struct blk_state saved;
-	int status = blk_state_unpack(&saved, state, state_bytes, device->image.size_bytes, err);
 
-	if (status)
-		return status;
-	/* An earlier process may have left completed writes in the host's cache. */
-	device->writes_done = device->writes_synced + 1;
-	return 0;
+	/* Nothing of it is kept: it has to be right, no more. */
+	return blk_state_unpack(&saved, state, state_bytes, device->image.size_bytes, err);
 }
 
 static int blk_on_update(struct worker *worker, const uint8_t *update, size_t update_bytes,

@@ -171,6 +171,63 @@ static void shrunk_image_is_an_io_error(void **state)
 	assert_int_equal(disk_run(disk, VIRTIO_BLK_T_IN, 0, &data, 1), VIRTIO_BLK_S_OK);
 }
 
+/* Fills the ring with writes of the whole data area, which keep the device busy for a while. */
+static unsigned add_long_writes(struct disk *disk)
+{
+	const struct ring_segment segments[] = {{disk->header_gpa, 16, false},
+						{disk->data_gpa, DISK_DATA_BYTES, false},
+						{disk->status_gpa, 1, true}};
+	unsigned count = 0;
+
+	memset(disk_data(disk), 0x42, DISK_DATA_BYTES);
+	disk_write_header(disk, VIRTIO_BLK_T_OUT, 0);
+	while (ring_driver_add(&disk->ring, segments, 3) >= 0)
+		count++;
+	return count;
+}
+
+static unsigned take_all(struct disk *disk)
+{
+	unsigned count = 0;
+	uint16_t head;
+
+	while (ring_driver_take(&disk->ring, &head, NULL))
+		count++;
+	return count;
+}
+
+static void quiesce_waits_for_what_is_under_way(void **state)
+{
+	struct disk *disk = disk_of(state);
+	unsigned count = add_long_writes(disk);
+	struct error err = ERROR_INIT;
+
+	(void)ring_driver_kick(&disk->ring);
+	/* Some are under way, or none was popped yet. */
+	(void)ring_driver_wait(&disk->ring, DISK_TIMEOUT_MS);
+	if (worker_driver_quiesce(&disk->driver, DISK_TIMEOUT_MS, &err))
+		fail_msg("%s", err.message);
+	assert_int_equal(take_all(disk), count);
+	assert_int_equal(disk_status(disk), VIRTIO_BLK_S_OK);
+	disk_assert_image(disk, 0, disk_data(disk), DISK_DATA_BYTES);
+}
+
+static void reset_with_requests_under_way_ends_them(void **state)
+{
+	struct disk *disk = disk_of(state);
+	struct error err = ERROR_INIT;
+
+	(void)add_long_writes(disk);
+	(void)ring_driver_kick(&disk->ring);
+	(void)ring_driver_wait(&disk->ring, DISK_TIMEOUT_MS);
+	if (worker_driver_reset(&disk->driver, DISK_TIMEOUT_MS, &err))
+		fail_msg("%s", err.message);
+	ring_driver_reset(&disk->ring);
+	disk_activate(disk, 0);
+	assert_int_equal(disk_transfer(disk, VIRTIO_BLK_T_IN, 0, 512), VIRTIO_BLK_S_OK);
+	assert_int_equal(disk_data(disk)[0], 0x42);
+}
+
 #define BOTH(test)                                                                                 \
 	cmocka_unit_test_setup_teardown(test, start_uring, stop),                                  \
 		cmocka_unit_test_setup_teardown(test, start_threads, stop)
@@ -185,6 +242,8 @@ int main(void)
 		BOTH(write_zeroes_of_odd_sectors_changes_only_them),
 		BOTH(mixed_requests_are_all_answered),
 		BOTH(shrunk_image_is_an_io_error),
+		BOTH(quiesce_waits_for_what_is_under_way),
+		BOTH(reset_with_requests_under_way_ends_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
