@@ -7,6 +7,7 @@
 #include <linux/virtio_blk.h>
 
 #include "devworkers/blk/dispatch.h"
+#include "devworkers/blk/execute_steps.h"
 
 static bool is_write(const struct slot *slot)
 {
@@ -14,14 +15,14 @@ static bool is_write(const struct slot *slot)
 	       slot->request.kind == REQUEST_DISCARD;
 }
 
-static void finish_ok(struct blk_device *device, struct slot *slot)
+void execute_finish_ok(struct blk_device *device, struct slot *slot)
 {
 	if (is_write(slot))
 		device->writes_done++;
 	dispatch_finish(device, slot, VIRTIO_BLK_S_OK);
 }
 
-static void finish_failed(struct blk_device *device, struct slot *slot)
+void execute_finish_failed(struct blk_device *device, struct slot *slot)
 {
 	/* Part of it may have reached the image. */
 	if (is_write(slot))
@@ -29,8 +30,8 @@ static void finish_failed(struct blk_device *device, struct slot *slot)
 	dispatch_finish(device, slot, VIRTIO_BLK_S_IOERR);
 }
 
-static void queue_io(struct blk_device *device, struct slot *slot, enum slot_stage stage,
-		     enum engine_io_kind kind)
+void execute_queue_io(struct blk_device *device, struct slot *slot, enum slot_stage stage,
+		      enum engine_io_kind kind)
 {
 	slot->stage = stage;
 	slot->io.kind = kind;
@@ -68,8 +69,8 @@ static void transfer_rest(struct blk_device *device, struct slot *slot)
 	slot->io.offset_bytes = request->offset_bytes + slot->done_bytes;
 	slot->io.segments = request->segments;
 	slot->io.segment_count = request->segment_count;
-	queue_io(device, slot, SLOT_TRANSFER,
-		 request->kind == REQUEST_READ ? ENGINE_READ : write_kind(device));
+	execute_queue_io(device, slot, SLOT_TRANSFER,
+			 request->kind == REQUEST_READ ? ENGINE_READ : write_kind(device));
 }
 
 static void transfer_advance(struct blk_device *device, struct slot *slot)
@@ -83,7 +84,7 @@ static void transfer_advance(struct blk_device *device, struct slot *slot)
 		if (read)
 			mark_data_dirty(device, request->segments, request->segment_count,
 					UINT64_MAX);
-		finish_failed(device, slot);
+		execute_finish_failed(device, slot);
 		return;
 	}
 	if (read) {
@@ -92,7 +93,7 @@ static void transfer_advance(struct blk_device *device, struct slot *slot)
 	}
 	slot->done_bytes += (uint64_t)moved;
 	if (slot->done_bytes >= request->length_bytes) {
-		finish_ok(device, slot);
+		execute_finish_ok(device, slot);
 		return;
 	}
 	request_segments_advance(&request->segments, &request->segment_count, (uint64_t)moved);
@@ -119,7 +120,7 @@ static bool transfer_inline(struct blk_device *device, struct slot *slot)
 	return true;
 }
 
-static void wait_for_alone(struct blk_device *device, struct slot *slot)
+void execute_wait_for_alone(struct blk_device *device, struct slot *slot)
 {
 	slot->next = NULL;
 	if (device->alone_count++ > 0)
@@ -135,102 +136,12 @@ static void transfer_start(struct blk_device *device, struct slot *slot)
 	const struct request *request = &slot->request;
 
 	if (request->length_bytes == 0)
-		finish_ok(device, slot);
+		execute_finish_ok(device, slot);
 	else if (!image_is_aligned(&device->image, request->offset_bytes, request->segments,
 				   request->segment_count))
-		wait_for_alone(device, slot);
+		execute_wait_for_alone(device, slot);
 	else if (!transfer_inline(device, slot))
 		transfer_rest(device, slot);
-}
-
-/* ---- discard and write-zeroes -------------------------------------------------------------- */
-
-static void range_start(struct blk_device *device, struct slot *slot);
-
-static void ranges_end(struct blk_device *device, struct slot *slot)
-{
-	/* A range of zeroes is a write: without flushes it must be stable now. */
-	if (device->write_through && slot->request.kind == REQUEST_WRITE_ZEROES)
-		queue_io(device, slot, SLOT_COMMIT, ENGINE_SYNC);
-	else
-		finish_ok(device, slot);
-}
-
-static void range_end(struct blk_device *device, struct slot *slot)
-{
-	slot->range_index++;
-	range_start(device, slot);
-}
-
-static void zeroes_rest(struct blk_device *device, struct slot *slot)
-{
-	const struct request_range *range = &slot->request.ranges[slot->range_index];
-	uint64_t left = range->length_bytes - slot->done_bytes;
-
-	slot->own_segment.iov_base = device->zeroes;
-	slot->own_segment.iov_len = left < BLK_ZEROES_BYTES ? (size_t)left : BLK_ZEROES_BYTES;
-	slot->io.offset_bytes = range->offset_bytes + slot->done_bytes;
-	slot->io.segments = &slot->own_segment;
-	slot->io.segment_count = 1;
-	queue_io(device, slot, SLOT_WRITE_ZEROES, ENGINE_WRITE);
-}
-
-static void zeroes_advance(struct blk_device *device, struct slot *slot)
-{
-	const struct request_range *range = &slot->request.ranges[slot->range_index];
-
-	if (slot->io.result <= 0) {
-		finish_failed(device, slot);
-		return;
-	}
-	slot->done_bytes += (uint64_t)slot->io.result;
-	if (slot->done_bytes < range->length_bytes)
-		zeroes_rest(device, slot);
-	else
-		range_end(device, slot);
-}
-
-static void range_start(struct blk_device *device, struct slot *slot)
-{
-	struct request *request = &slot->request;
-	const struct request_range *range;
-
-	while (slot->range_index < request->range_count &&
-	       request->ranges[slot->range_index].length_bytes == 0)
-		slot->range_index++;
-	if (slot->range_index == request->range_count) {
-		ranges_end(device, slot);
-		return;
-	}
-	range = &request->ranges[slot->range_index];
-	slot->done_bytes = 0;
-	slot->io.offset_bytes = range->offset_bytes;
-	slot->io.length_bytes = range->length_bytes;
-	queue_io(device, slot, SLOT_DEALLOCATE,
-		 request->kind == REQUEST_DISCARD || range->unmap ? ENGINE_PUNCH : ENGINE_ZERO);
-}
-
-/* Not for this file system, or not for a range with this alignment. */
-static bool is_not_supported(int64_t result)
-{
-	return result == -EOPNOTSUPP || result == -ENOSYS || result == -EINVAL;
-}
-
-static void deallocate_advance(struct blk_device *device, struct slot *slot)
-{
-	const struct request_range *range = &slot->request.ranges[slot->range_index];
-	bool refused = is_not_supported(slot->io.result);
-	/* Discard is a hint: "MAY deallocate" (5.2.6.2). */
-	bool done = slot->io.result >= 0 || (refused && slot->request.kind == REQUEST_DISCARD);
-
-	if (done)
-		range_end(device, slot);
-	else if (!refused)
-		finish_failed(device, slot);
-	else if (image_range_is_aligned(&device->image, range->offset_bytes, range->length_bytes))
-		zeroes_rest(device, slot);
-	else
-		wait_for_alone(device, slot);
 }
 
 /* ---- bounced, alone on the device ---------------------------------------------------------- */
@@ -244,17 +155,18 @@ static void bounce_step(struct blk_device *device, struct slot *slot)
 		slot->io.offset_bytes = next.offset_bytes;
 		slot->io.segments = &slot->own_segment;
 		slot->io.segment_count = 1;
-		queue_io(device, slot, SLOT_BOUNCE, next.write ? write_kind(device) : ENGINE_READ);
+		execute_queue_io(device, slot, SLOT_BOUNCE,
+				 next.write ? write_kind(device) : ENGINE_READ);
 		return;
 	}
 	device->alone_running = NULL;
 	if (slot->request.kind == REQUEST_WRITE_ZEROES) {
-		range_end(device, slot);
+		execute_range_end(device, slot);
 		return;
 	}
 	if (slot->request.kind == REQUEST_READ)
 		slot->written_bytes = (uint32_t)slot->request.length_bytes;
-	finish_ok(device, slot);
+	execute_finish_ok(device, slot);
 }
 
 static void bounce_advance(struct blk_device *device, struct slot *slot)
@@ -270,7 +182,7 @@ static void bounce_advance(struct blk_device *device, struct slot *slot)
 		return;
 	}
 	device->alone_running = NULL;
-	finish_failed(device, slot);
+	execute_finish_failed(device, slot);
 }
 
 static void begin_alone(struct blk_device *device, struct slot *slot)
@@ -307,22 +219,22 @@ void execute_next_alone(struct blk_device *device)
 static void flush_start(struct blk_device *device, struct slot *slot)
 {
 	if (device->image.read_only) {
-		finish_ok(device, slot);
+		execute_finish_ok(device, slot);
 		return;
 	}
 	slot->sync_point = device->writes_done;
-	queue_io(device, slot, SLOT_FLUSH, ENGINE_SYNC);
+	execute_queue_io(device, slot, SLOT_FLUSH, ENGINE_SYNC);
 }
 
 static void sync_advance(struct blk_device *device, struct slot *slot)
 {
 	if (slot->io.result < 0) {
-		finish_failed(device, slot);
+		execute_finish_failed(device, slot);
 		return;
 	}
 	if (slot->stage == SLOT_FLUSH && slot->sync_point > device->writes_synced)
 		device->writes_synced = slot->sync_point;
-	finish_ok(device, slot);
+	execute_finish_ok(device, slot);
 }
 
 static void answer_id(struct blk_device *device, struct slot *slot)
@@ -333,7 +245,7 @@ static void answer_id(struct blk_device *device, struct slot *slot)
 			    sizeof(device->id));
 	mark_data_dirty(device, request->segments, request->segment_count, sizeof(device->id));
 	slot->written_bytes = sizeof(device->id);
-	finish_ok(device, slot);
+	execute_finish_ok(device, slot);
 }
 
 void execute_start(struct blk_device *device, struct slot *slot)
@@ -351,7 +263,7 @@ void execute_start(struct blk_device *device, struct slot *slot)
 		break;
 	case REQUEST_DISCARD:
 	case REQUEST_WRITE_ZEROES:
-		range_start(device, slot);
+		execute_range_start(device, slot);
 		break;
 	case REQUEST_GET_ID:
 		answer_id(device, slot);
@@ -384,10 +296,10 @@ void execute_advance(struct blk_device *device, struct slot *slot)
 		sync_advance(device, slot);
 		break;
 	case SLOT_DEALLOCATE:
-		deallocate_advance(device, slot);
+		execute_deallocate_advance(device, slot);
 		break;
 	case SLOT_WRITE_ZEROES:
-		zeroes_advance(device, slot);
+		execute_zeroes_advance(device, slot);
 		break;
 	case SLOT_BOUNCE:
 		bounce_advance(device, slot);
