@@ -28,6 +28,11 @@ enum option_key {
 	KEY_RESTORE,
 	KEY_INCOMING,
 	KEY_FORCE,
+	KEY_API_SOCKET,
+	KEY_QMP,
+	KEY_EVENT_MONITOR,
+	KEY_METRICS_SOCKET,
+	KEY_CONFIG,
 };
 
 static const struct argp_option options[] = {
@@ -56,16 +61,25 @@ static const struct argp_option options[] = {
 	{"incoming", KEY_INCOMING, "file:DIR", 0, "the same as --restore source_url=file:DIR", 2},
 	{"force", KEY_FORCE, 0, 0, "restore although the host differs where that is only a risk",
 	 2},
-	{0, 0, 0, 0, "This process and its workers:", 3},
+	{0, 0, 0, 0, "Control:", 3},
+	{"api-socket", KEY_API_SOCKET, "PATH|path=PATH|fd=N", 0,
+	 "HTTP API on this unix socket; without a kernel the VM is created through it", 3},
+	{"qmp", KEY_QMP, "unix:PATH[,server=on][,wait=off][,negotiate=off]", 0,
+	 "QMP on this unix socket; negotiate=off: commands are obeyed before qmp_capabilities", 3},
+	{"event-monitor", KEY_EVENT_MONITOR, "path=PATH|fd=N", 0, "write events there, as JSON", 3},
+	{"metrics-socket", KEY_METRICS_SOCKET, "PATH|fd=N", 0,
+	 "counters for Prometheus on this unix socket, read-only", 3},
+	{"config", KEY_CONFIG, "FILE", 0, "the VM's configuration, in the schema of vm.create", 3},
+	{0, 0, 0, 0, "This process and its workers:", 4},
 	{"seccomp", KEY_SECCOMP, "true|log|false", 0,
-	 "system call filters: enforce, only log, or none (default true)", 3},
+	 "system call filters: enforce, only log, or none (default true)", 4},
 	{"uid-range", KEY_UID_RANGE, "BASE:COUNT", 0,
-	 "user ids that VMs and their workers may take when started as root", 3},
+	 "user ids that VMs and their workers may take when started as root", 4},
 	{"allow-missing-sandbox", KEY_ALLOW_MISSING, "STAGE[,STAGE]", 0,
-	 "start although this host lacks these stages of the sandbox (see the manual)", 3},
-	{"log-file", KEY_LOG_FILE, "PATH", 0, "append the log to PATH (default standard error)", 3},
-	{"log-format", KEY_LOG_FORMAT, "text|json", 0, "one line or one JSON object an event", 3},
-	{"verbose", 'v', 0, 0, "more log; twice for debugging", 3},
+	 "start although this host lacks these stages of the sandbox (see the manual)", 4},
+	{"log-file", KEY_LOG_FILE, "PATH", 0, "append the log to PATH (default standard error)", 4},
+	{"log-format", KEY_LOG_FORMAT, "text|json", 0, "one line or one JSON object an event", 4},
+	{"verbose", 'v', 0, 0, "more log; twice for debugging", 4},
 	{0},
 };
 
@@ -298,6 +312,9 @@ static int parse_process_option(struct parse_state *state, int key, const char *
 	case KEY_FORCE:
 		line->restore.force = true;
 		return 0;
+	case KEY_CONFIG:
+		line->config_file = text;
+		return 0;
 	case KEY_ALLOW_MISSING:
 		line->allow_missing = text;
 		return 0;
@@ -310,6 +327,24 @@ static int parse_process_option(struct parse_state *state, int key, const char *
 		if (line->log_level < LOG_LEVEL_DEBUG)
 			line->log_level++;
 		return 0;
+	default:
+		return -ENOENT;
+	}
+}
+
+static int parse_control_option(struct parse_state *state, int key, const char *text)
+{
+	struct control_settings *settings = &state->line->control;
+
+	switch (key) {
+	case KEY_API_SOCKET:
+		return control_settings_add_api_socket(settings, text, state->err);
+	case KEY_QMP:
+		return control_settings_add_qmp(settings, text, state->err);
+	case KEY_METRICS_SOCKET:
+		return control_settings_add_metrics_socket(settings, text, state->err);
+	case KEY_EVENT_MONITOR:
+		return control_settings_set_event_monitor(settings, text, state->err);
 	default:
 		return -ENOENT;
 	}
@@ -331,6 +366,8 @@ static error_t parse_option(int key, char *text, struct argp_state *argp_state)
 		state->line->has_vm = true;
 	else if (result == -ENOENT)
 		result = parse_process_option(state, key, text);
+	if (result == -ENOENT)
+		result = parse_control_option(state, key, text);
 	if (result == -ENOENT)
 		return ARGP_ERR_UNKNOWN;
 	state->last_key = key;
@@ -381,6 +418,10 @@ int command_line_parse(int argc, char **argv, struct command_line *line, struct 
 				  index > 0 && index <= argc ? argv[index - 1] : "command line");
 		return err->code;
 	}
+	if (line->config_file && (line->has_vm || line->restore.source_url[0]))
+		return error_set(
+			err, -EINVAL,
+			"--config describes the whole VM: leave out --kernel, --disk, --restore …");
 	if (line->restore.source_url[0] || !line->has_vm)
 		return 0;
 	return vm_config_complete(line->config, err);

@@ -9,6 +9,7 @@
 #include "ipc/error.h"
 #include "ipc/log.h"
 #include "proto/config.pb-c.h"
+#include "vmm/core/control/control_settings.h"
 
 /* --restore and --incoming. */
 struct restore_request {
@@ -18,9 +19,11 @@ struct restore_request {
 };
 
 struct command_line {
-	Bulkhead__Config__Vm *config;	/* owned; completed when has_vm */
-	bool has_vm;			/* a kernel or another VM option was given */
-	struct restore_request restore; /* with it, config holds overrides and is not completed */
+	Bulkhead__Config__Vm *config;	 /* owned; completed when has_vm */
+	bool has_vm;			 /* a kernel or another VM option was given */
+	struct restore_request restore;	 /* with it, config holds overrides and is not completed */
+	struct control_settings control; /* sockets, event monitor */
+	const char *config_file;	 /* --config; NULL: none */
 	enum sandbox_seccomp_mode seccomp;
 	enum log_level log_level;
 	bool log_json;

@@ -5,39 +5,33 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <uv.h>
-
 #include "devworkers/common/sandbox.h"
 #include "ipc/cleanup.h"
 #include "ipc/log.h"
-#include "vmm/core/config/overrides.h"
-#include "vmm/core/control/vm.h"
+#include "vmm/core/config/vm_config.h"
+#include "vmm/core/control/control_notify.h"
+#include "vmm/core/control/monitor_parts.h"
 #include "vmm/core/policy-loop.seccomp.h"
-#include "vmm/core/snapshot/restore.h"
-#include "vmm/core/workers/broker_client.h"
-#include "vmm/core/workers/channel_watch.h"
+#include "vmm/core/snapshot/snapshot_file.h"
 
 #define BROKER_SHUTDOWN_TIMEOUT_MS 5000
+#define CONFIG_FILE_MAX_BYTES	   (50U * 1024)
 
-struct monitor {
-	uv_loop_t loop;
-	uv_signal_t sigterm, sigint;
-	struct broker_client *broker;
-	struct channel_watch broker_watch;
-	struct vm *vm;
-	int log_fd;
-	enum sandbox_seccomp_mode seccomp;
-	bool resume; /* as soon as the VM is restored */
-	bool stopping;
-	enum monitor_exit status;
+/* Opened before the sandbox closes. */
+struct monitor_descriptors {
+	uid_t owner_uid; /* who started us */
+	int event_monitor, notify;
+	uint8_t *config_text; /* of --config; owned */
+	size_t config_bytes;
 };
 
-/* ---- the end
- * ------------------------------------------------------------------------------------------- */
+/* ---- the end -----------------------------------------------------------------------------------
+ */
 
 static void monitor_on_broker_watch_closed(void *opaque)
 {
@@ -45,25 +39,29 @@ static void monitor_on_broker_watch_closed(void *opaque)
 }
 
 /* Close every handle; the loop then runs dry and uv_run() returns. */
-static void monitor_stop(struct monitor *monitor, enum monitor_exit status)
+static void monitor_close_handles(void *opaque)
 {
-	if (monitor->stopping)
-		return;
-	monitor->stopping = true;
-	monitor->status = status;
+	struct monitor *monitor = opaque;
+
+	monitor->control = NULL;
 	uv_close((uv_handle_t *)&monitor->sigterm, NULL);
 	uv_close((uv_handle_t *)&monitor->sigint, NULL);
 	channel_watch_close(&monitor->broker_watch, monitor_on_broker_watch_closed, monitor);
 }
 
-static void monitor_on_vm_gone(void *opaque)
+void monitor_stop(struct monitor *monitor, enum monitor_exit status)
 {
-	struct monitor *monitor = opaque;
-
-	monitor->vm = NULL;
+	if (monitor->stopping)
+		return;
+	monitor->stopping = true;
+	monitor->status = status;
+	if (monitor->control)
+		control_stop(monitor->control, monitor_close_handles, monitor);
+	else
+		monitor_close_handles(monitor);
 }
 
-static enum monitor_exit monitor_exit_status(enum vm_end why, const struct error *failure)
+enum monitor_exit monitor_exit_status(enum vm_end why, const struct error *failure)
 {
 	switch (why) {
 	case VM_END_POWER_OFF:
@@ -96,72 +94,15 @@ static enum monitor_exit monitor_exit_status(enum vm_end why, const struct error
 	}
 }
 
-static void monitor_explain_emulation(void)
-{
-	log_error("this host's KVM emulates guest instructions one by one instead of running them, "
-		  "and does "
-		  "not know this one: ordinary kernels cannot boot here. `bulkhead check-host` "
-		  "tells more; "
-		  "run this guest on a host with hardware virtualization");
-}
-
-/* ---- what the VM reports
- * ------------------------------------------------------------------------------- */
-
-static void monitor_on_vm_state(void *opaque, struct vm *vm, enum vm_state from, enum vm_state to)
-{
-	(void)opaque;
-	(void)vm;
-	log_info("VM: %s, was %s", vm_state_name(to), vm_state_name(from));
-}
-
-static void monitor_on_vm_ended(void *opaque, struct vm *vm, enum vm_end why,
-				const struct error *failure)
-{
-	struct monitor *monitor = opaque;
-
-	if (why == VM_END_POWER_OFF)
-		log_info("VM ended: %s", failure->message);
-	else
-		log_error("%s", failure->message);
-	if (why == VM_END_EMULATION)
-		monitor_explain_emulation();
-	vm_destroy(vm, monitor_on_vm_gone, monitor);
-	monitor_stop(monitor, monitor_exit_status(why, failure));
-}
-
-static void monitor_on_device_failed(void *opaque, struct vm *vm, const char *device_id,
-				     const struct error *err)
-{
-	(void)opaque;
-	(void)vm;
-	log_debug("device \"%s\" lost its worker: %s", device_id, err->message);
-}
-
-static void monitor_on_terminal(void *opaque, struct vm *vm, const char *device_id,
-				const char *path)
-{
-	(void)opaque;
-	(void)vm;
-	/* For the operator, who asked for a pty and has to know which one it is. */
-	dprintf(STDERR_FILENO, "%s: pseudo terminal %s\n", device_id, path);
-}
-
-static const struct vm_events vm_events = {
-	.state_changed = monitor_on_vm_state,
-	.ended = monitor_on_vm_ended,
-	.device_failed = monitor_on_device_failed,
-	.terminal = monitor_on_terminal,
-};
-
 /* ---- what the broker reports
- * --------------------------------------------------------------------------- */
+ * --------------------------------------------------------------------- */
 
 static void monitor_on_process_exited(void *opaque, int32_t pid, const char *device_id,
 				      int32_t exit_status, int32_t signal_number)
 {
 	struct monitor *monitor = opaque;
 
+	control_on_process_exited(monitor->control, pid, device_id, exit_status, signal_number);
 	if (monitor->stopping)
 		return;
 	if (signal_number)
@@ -175,10 +116,11 @@ static void monitor_on_process_exited(void *opaque, int32_t pid, const char *dev
 static void monitor_on_violation(void *opaque, int32_t pid, const char *kind, const char *device_id,
 				 int32_t syscall_number, const char *syscall_name)
 {
-	(void)opaque;
+	struct monitor *monitor = opaque;
+
+	control_on_violation(monitor->control, pid, kind, device_id, syscall_name);
 	log_error("sandbox violation: bulkhead-%s of device \"%s\" (process %d) made the forbidden "
-		  "system "
-		  "call %s (%d) and was killed",
+		  "system call %s (%d) and was killed",
 		  kind, device_id, pid, syscall_name, syscall_number);
 }
 
@@ -306,101 +248,139 @@ static int monitor_init_loop(struct monitor *monitor, struct error *err)
 	return 0;
 }
 
-static void monitor_on_restored(void *opaque, struct vm *vm, const struct error *err)
+static int monitor_start_control(struct monitor *monitor, const struct command_line *line,
+				 struct monitor_descriptors *fds, struct error *err)
 {
-	struct monitor *monitor = opaque;
-	struct error failure = ERROR_INIT;
-
-	if (!err && monitor->resume && vm_resume(vm, NULL, NULL, &failure) < 0)
-		log_error("%s", failure.message);
-}
-
-/* The configuration is the snapshot's, with what the command line overrides. */
-static int monitor_restore_vm(struct monitor *monitor, struct vm_options *vm_options,
-			      struct command_line *line, struct error *err)
-{
-	struct restore_options options = {
-		.on_demand = strcasecmp(line->restore.memory_restore_mode, "ondemand") == 0,
-		.prefault = line->restore.prefault,
-		.force = line->restore.force,
-	};
-	const char *path = command_line_url_path("--restore", line->restore.source_url, err);
-	struct snapshot_reader *reader;
-
-	reader = path ? snapshot_reader_open(monitor->broker, path, err) : NULL;
-	if (!reader)
-		return err->code;
-	if (vm_config_apply_overrides(reader->config, line->config, err) == 0) {
-		vm_options->config = reader->config;
-		monitor->vm = vm_new(vm_options, err);
-	}
-	if (!monitor->vm) {
-		snapshot_reader_destroy(reader);
-		return err->code;
-	}
-	reader->config = NULL;
-	monitor->resume = line->restore.resume;
-	return vm_restore(monitor->vm, reader, &options, monitor_on_restored, monitor, err);
-}
-
-static int monitor_start_vm(struct monitor *monitor, struct command_line *line, struct error *err)
-{
-	struct vm_options options = {
+	struct control_options options = {
 		.loop = &monitor->loop,
 		.broker = monitor->broker,
-		.config = line->config,
-		.events = &vm_events,
+		.settings = &line->control,
+		.vm_name = line->has_vm ? line->config->name : "vm",
+		.host = &monitor_host_ops,
 		.opaque = monitor,
-		.log_fd = monitor->log_fd,
-		.seccomp = monitor->seccomp,
+		.owner_uid = fds->owner_uid,
+		.event_monitor_fd = fds->event_monitor,
+		.notify_fd = fds->notify,
 	};
+	bool wanted = line->control.socket_count || fds->config_text || fds->event_monitor >= 0 ||
+		      fds->notify >= 0;
 
-	if (line->restore.source_url[0])
-		return monitor_restore_vm(monitor, &options, line, err);
-	monitor->vm = vm_new(&options, err);
-	if (!monitor->vm)
-		return err->code;
-	line->config = NULL;
-	return vm_boot(monitor->vm, NULL, NULL, err);
+	monitor->has_sockets = line->control.socket_count > 0;
+	if (!wanted)
+		return 0;
+	fds->event_monitor = fds->notify = -1;
+	monitor->control = control_new(&options, fds->config_text != NULL, err);
+	return monitor->control ? 0 : err->code;
 }
 
-static int monitor_start(struct monitor *monitor, struct command_line *line, struct error *err)
+/* What has to be opened while paths can be reached. */
+static int monitor_open_descriptors(const struct command_line *line,
+				    struct monitor_descriptors *fds, struct error *err)
 {
-	if (monitor_start_broker(monitor, line, err) < 0 || monitor_init_loop(monitor, err) < 0 ||
+	cleanup_fd int fd = -1;
+
+	fds->owner_uid = getuid();
+	if (control_settings_open_event_monitor(&line->control, &fds->event_monitor, err) < 0 ||
+	    control_notify_open(&fds->notify, err) < 0)
+		return err->code;
+	if (!line->config_file)
+		return 0;
+	fd = open(line->config_file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return error_set_errno(err, -errno, "--config %s", line->config_file);
+	if (snapshot_file_read(fd, CONFIG_FILE_MAX_BYTES, &fds->config_text, &fds->config_bytes,
+			       err) < 0)
+		return error_prefix(err, "--config %s", line->config_file);
+	return 0;
+}
+
+static int monitor_start(struct monitor *monitor, const struct command_line *line,
+			 struct monitor_descriptors *fds, struct error *err)
+{
+	if (monitor_open_descriptors(line, fds, err) < 0 ||
+	    monitor_start_broker(monitor, line, err) < 0 || monitor_init_loop(monitor, err) < 0 ||
 	    monitor_enter_sandbox(monitor, line, err) < 0)
 		return err->code;
 	if (channel_watch_start(&monitor->broker_watch, &monitor->loop,
 				broker_client_channel(monitor->broker), err) < 0)
 		return err->code;
 	broker_client_set_watch(monitor->broker, &monitor->broker_watch);
-	return 0;
+	return monitor_start_control(monitor, line, fds, err);
+}
+
+/* The gateway has read --config FILE. */
+static void monitor_on_config(void *opaque, Bulkhead__Config__Vm *config, const struct error *err)
+{
+	struct monitor *monitor = opaque;
+	struct error failure = ERROR_INIT;
+
+	if (err)
+		failure = *err;
+	else if (vm_config_complete(config, &failure) < 0)
+		vm_config_free(config);
+	else if (monitor_boot_vm(monitor, config, &failure) == 0)
+		return;
+	if (monitor->vm)
+		return; /* it reports its end by itself */
+	log_error("--config: %s", failure.message);
+	monitor_stop(monitor, MONITOR_EXIT_USAGE);
+}
+
+static int monitor_start_vm(struct monitor *monitor, struct command_line *line,
+			    const struct monitor_descriptors *fds, struct error *err)
+{
+	Bulkhead__Config__Vm *config;
+
+	if (fds->config_text)
+		return control_parse_config(monitor->control, fds->config_text, fds->config_bytes,
+					    monitor_on_config, monitor, err);
+	if (line->restore.source_url[0])
+		return monitor_restore_from_command_line(monitor, line, err);
+	if (!line->has_vm)
+		return 0;
+	config = line->config;
+	line->config = NULL;
+	return monitor_boot_vm(monitor, config, err);
+}
+
+static void monitor_serve(struct monitor *monitor, struct command_line *line,
+			  const struct monitor_descriptors *fds)
+{
+	struct error err = ERROR_INIT;
+
+	/* Once there is a VM, vm_events.ended reports what goes wrong, and stops the loop. */
+	if (monitor_start_vm(monitor, line, fds, &err) < 0 && !monitor->vm) {
+		log_error("%s", err.message);
+		monitor_stop(monitor, monitor_exit_status(VM_END_FAILURE, &err));
+	} else if (monitor->control) {
+		control_ready(monitor->control);
+	}
+	uv_run(&monitor->loop, UV_RUN_DEFAULT);
 }
 
 enum monitor_exit monitor_run(struct command_line *line)
 {
 	struct monitor monitor = {.log_fd = -1, .seccomp = line->seccomp};
+	struct monitor_descriptors fds = {.event_monitor = -1, .notify = -1};
 	struct error err = ERROR_INIT;
 
 	if (monitor_open_log(&monitor, line, &err) < 0) {
 		dprintf(STDERR_FILENO, "bulkhead: %s\n", err.message);
 		return MONITOR_EXIT_USAGE;
 	}
-	if (monitor_start(&monitor, line, &err) < 0) {
+	if (monitor_start(&monitor, line, &fds, &err) < 0) {
 		log_error("%s", err.message);
-		broker_client_destroy(monitor.broker);
-		return monitor_exit_status(VM_END_FAILURE, &err);
+		monitor.status = monitor_exit_status(VM_END_FAILURE, &err);
+	} else {
+		monitor_serve(&monitor, line, &fds);
+		if (broker_client_shutdown(monitor.broker, BROKER_SHUTDOWN_TIMEOUT_MS, &err) < 0)
+			log_warning("broker: %s", err.message);
+		(void)uv_loop_close(&monitor.loop);
 	}
-	/* A failure after this point is reported by vm_events.ended, which also stops the loop. */
-	(void)monitor_start_vm(&monitor, line, &err);
-	if (!monitor.vm) {
-		log_error("%s", err.message);
-		monitor_stop(&monitor, monitor_exit_status(VM_END_FAILURE, &err));
-	}
-	uv_run(&monitor.loop, UV_RUN_DEFAULT);
-	if (broker_client_shutdown(monitor.broker, BROKER_SHUTDOWN_TIMEOUT_MS, &err) < 0)
-		log_warning("broker: %s", err.message);
 	broker_client_destroy(monitor.broker);
-	(void)uv_loop_close(&monitor.loop);
+	free(fds.config_text);
+	fd_close(&fds.event_monitor);
+	fd_close(&fds.notify);
 	fd_close(&monitor.log_fd);
 	return monitor.status;
 }
