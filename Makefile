@@ -93,7 +93,7 @@ endef
 
 all: ## builds every program (into build/bin)
 	$(DESCRIBE)
-	$(SUBMAKE) programs
+	+$(SUBMAKE) programs
 
 help: ## lists the targets
 	sed -n 's/^\([a-z-]*\):[^#]*## */\1\t/p' $(MAKEFILES_READ) | expand -t 16
@@ -191,12 +191,12 @@ deps: ## installs the Debian packages that are missing, and nothing else
 demo: ## boots Debian's kernel from a sandboxed disk and shows the processes of the VM
 	$(DESCRIBE)
 	tests/deps $(PACKAGES)
-	$(SUBMAKE) programs
+	+$(SUBMAKE) programs
 	tests/run-demo $(BUILD)
 
 install: ## installs programs, manual and documents below PREFIX (/usr/local), staged in DESTDIR
 	$(DESCRIBE)
-	$(SUBMAKE) programs
+	+$(SUBMAKE) programs
 	install -d $(DESTDIR)$(PREFIX)/lib/bulkhead $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/doc/bulkhead
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/lib/bulkhead
@@ -204,7 +204,7 @@ install: ## installs programs, manual and documents below PREFIX (/usr/local), s
 	for command in $(COMMANDS); do ln -sf ../lib/bulkhead/$$command $(DESTDIR)$(PREFIX)/bin/$$command; done
 	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/bulkhead
-	cd docs && find . -name '*.md' -o -name '*.svg' | cpio -pdm --quiet $(abspath $(DESTDIR)$(PREFIX)/share/doc/bulkhead)/
+	cp --parents docs/*.md docs/devices/*.md $(DESTDIR)$(PREFIX)/share/doc/bulkhead
 
 format: ## formats all C sources in place
 	$(DESCRIBE)

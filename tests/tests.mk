@@ -33,38 +33,38 @@ test: ## runs every test suite, one line each, and ends with the sum
 
 test-unit: ## builds and runs the cmocka tests: modules alone, and workers in their real sandboxes
 	$(DESCRIBE)
-	$(SUBMAKE) unit-tests
+	+$(SUBMAKE) unit-tests
 	tests/run-unit $(BUILD) $(UNIT_BIN)
 
 test-docs: ## checks that the manual and the programs' --help agree
 	$(DESCRIBE)
-	$(SUBMAKE) programs
+	+$(SUBMAKE) programs
 	tests/docs/check-man $(BUILD)
 
 test-native: ## boots the bare-metal test guests on this host's KVM
 	$(DESCRIBE)
-	$(SUBMAKE) programs guests
+	+$(SUBMAKE) programs guests
 	tests/native/run $(BUILD)
 
 test-redteam: ## runs hostile workers and guests against the sandbox and prints what became of each attempt
 	$(DESCRIBE)
-	$(SUBMAKE) programs guests
+	+$(SUBMAKE) programs guests
 	tests/redteam/run $(BUILD)
 
 test-lab: ## boots Debian's unmodified kernel on Bulkhead in a nested lab, in many variants
 	$(DESCRIBE)
-	$(SUBMAKE) programs
+	+$(SUBMAKE) programs
 	tests/lab/run --name suite --payload $(BIN) --deadline 900 -- /lab/suite
 
 test-fuzz: ## runs every fuzzer for a few seconds
 	$(DESCRIBE)
-	$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=5
+	+$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=5
 
 test-asan: ## runs the cmocka tests with address and undefined-behaviour sanitizers
 	$(DESCRIBE)
-	BULKHEAD_TEST_SECONDS=300 $(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined test-unit
+	+BULKHEAD_TEST_SECONDS=300 $(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined test-unit
 
 bench: ## measures against the floor and against QEMU: a table, and build/bench.json
 	$(DESCRIBE)
-	$(SUBMAKE) programs guests
+	+$(SUBMAKE) programs guests
 	tests/bench/run $(BUILD)

@@ -29,5 +29,5 @@ fuzz-programs: $(FUZZ:%=$(BIN)/%)
 
 fuzz: ## runs every fuzzer for FUZZ_SECONDS, 20 if not given
 	$(DESCRIBE)
-	$(SUBMAKE) BUILD=$(BUILD)/fuzz CC=clang SANITIZE=fuzzer-no-link,$(FUZZ_SANITIZE) fuzz-programs
+	+$(SUBMAKE) BUILD=$(BUILD)/fuzz CC=clang SANITIZE=fuzzer-no-link,$(FUZZ_SANITIZE) fuzz-programs
 	tests/fuzz/run $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZ)

@@ -47,6 +47,6 @@ LINT_STEPS := format rules scripts cppcheck tidy
 
 lint: ## checks format, clang-tidy, cppcheck, include rules, file sizes and scripts; every finding is an error
 	$(DESCRIBE)
-	status=0; for step in $(LINT_STEPS); do \
+	+status=0; for step in $(LINT_STEPS); do \
 		if $(SUBMAKE) -k lint-$$step; then echo "lint: $$step ok"; else echo "lint: $$step FAILED"; status=1; fi; \
 	done; exit $$status
