@@ -19,10 +19,12 @@
 #include "devworkers/common/worker.h"
 
 /* One I/O more may be in flight: the sync of a drain, when no slot is in use. */
-#define BLK_SLOT_COUNT	    ENGINE_MAX_IN_FLIGHT
-#define BLK_MIN_QUEUE_SIZE  4U
-#define BLK_ZEROES_BYTES    (64U * 1024)
-#define BLK_BOUNCE_BYTES    (256U * 1024)
+#define BLK_SLOT_COUNT	   ENGINE_MAX_IN_FLIGHT
+#define BLK_MIN_QUEUE_SIZE 4U
+#define BLK_ZEROES_BYTES   (64U * 1024)
+#define BLK_BOUNCE_BYTES   (256U * 1024)
+/* The copy takes so long that it is worth a system call, and a notification, of its own. */
+#define BLK_LARGE_BYTES	    (64U * 1024)
 #define BLK_MAX_IO_ATTEMPTS 16U
 
 /* What the I/O of a slot is doing; its end leads to the next step (execute.c). */

@@ -211,6 +211,9 @@ static bool pop_batch(struct blk_device *device, struct virtqueue *queue)
 		if (!slot)
 			break;
 		status = pop_one(device, queue, slot);
+		/* The driver can prepare its next request while we do this one's successor. */
+		if (status > 0 && slot->request.length_bytes >= BLK_LARGE_BYTES)
+			notify_queues(device);
 		if (status <= 0)
 			return status == 0;
 	}

@@ -105,7 +105,8 @@ static bool transfer_inline(struct blk_device *device, struct slot *slot)
 	const struct request *request = &slot->request;
 	int64_t moved = 0;
 
-	if (request->kind == REQUEST_READ && device->batch_is_small)
+	if (request->kind == REQUEST_READ &&
+	    (device->batch_is_small || request->length_bytes >= BLK_LARGE_BYTES))
 		moved = inline_io_read(&device->inline_io, device->image.fd, request->segments,
 				       request->segment_count, request->offset_bytes,
 				       &device->now_ns);

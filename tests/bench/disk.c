@@ -5,7 +5,7 @@
  * and on each row the faster one counts. Rounds take turns; ratios are medians over rounds.
  *
  * disk [--image=PATH] [--megabytes=N] [--rounds=N] [--round-ms=N] [--direct] [--threads]
- *      [--only=TEXT] [--json=FILE]
+ *      [--all | --only=TEXT] [--json=FILE]
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,14 +27,14 @@
 #define EXIT_SKIPPED 77
 
 static const struct disk_workload workloads[] = {
-	{"random read 4 KiB, depth 1", false, false, 4096, 1},
-	{"random read 4 KiB, depth 32", false, false, 4096, 32},
-	{"random write 4 KiB, depth 1", true, false, 4096, 1},
-	{"random write 4 KiB, depth 32", true, false, 4096, 32},
-	{"sequential read 1 MiB, depth 1", false, true, 1024 * 1024, 1},
-	{"sequential read 1 MiB, depth 4", false, true, 1024 * 1024, 4},
-	{"sequential write 1 MiB, depth 1", true, true, 1024 * 1024, 1},
-	{"sequential write 1 MiB, depth 4", true, true, 1024 * 1024, 4},
+	{"random read 4 KiB, depth 1", false, false, 4096, 1, false},
+	{"random read 4 KiB, depth 32", false, false, 4096, 32, false},
+	{"random write 4 KiB, depth 1", true, false, 4096, 1, false},
+	{"random write 4 KiB, depth 32", true, false, 4096, 32, false},
+	{"sequential read 1 MiB, depth 1", false, true, 1024 * 1024, 1, false},
+	{"sequential read 1 MiB, depth 4", false, true, 1024 * 1024, 4, true},
+	{"sequential write 1 MiB, depth 1", true, true, 1024 * 1024, 1, false},
+	{"sequential write 1 MiB, depth 4", true, true, 1024 * 1024, 4, true},
 };
 #define WORKLOAD_COUNT (sizeof(workloads) / sizeof(workloads[0]))
 
@@ -42,7 +42,7 @@ struct options {
 	struct disk_image image;
 	uint64_t image_bytes;
 	unsigned rounds, round_ms;
-	bool threads;
+	bool threads, all;
 	const char *only, *json;
 };
 
@@ -147,6 +147,13 @@ static int make_image(const struct options *options, struct error *err)
 	return fdatasync(fd) == 0 ? 0 : error_set_errno(err, -errno, "fdatasync");
 }
 
+static bool is_wanted(const struct options *options, const struct disk_workload *workload)
+{
+	if (options->only)
+		return strstr(workload->name, options->only) != NULL;
+	return options->all || !workload->extra;
+}
+
 static int run_all(struct bench *bench, struct error *err)
 {
 	const struct options *options = bench->options;
@@ -157,7 +164,7 @@ static int run_all(struct bench *bench, struct error *err)
 		status = disk_peer_start(&bench->peers[i], &options->image, &bench->ram,
 					 peer_aio[i], err);
 	for (size_t i = 0; status == 0 && i < WORKLOAD_COUNT; i++)
-		if (!options->only || strstr(workloads[i].name, options->only))
+		if (is_wanted(options, &workloads[i]))
 			status = run_workload(bench, &workloads[i], err);
 	return status;
 }
@@ -211,6 +218,7 @@ enum option_code {
 	ROUND_MS,
 	DIRECT,
 	THREADS,
+	ALL,
 	ONLY,
 	JSON
 };
@@ -236,6 +244,9 @@ static bool parse_option(int code, const char *argument, struct options *options
 	case THREADS:
 		options->threads = true;
 		return true;
+	case ALL:
+		options->all = true;
+		return true;
 	case ONLY:
 		options->only = argument;
 		return true;
@@ -256,6 +267,7 @@ static bool parse_options(int argc, char **argv, struct options *options)
 		{"round-ms", required_argument, NULL, ROUND_MS},
 		{"direct", no_argument, NULL, DIRECT},
 		{"threads", no_argument, NULL, THREADS},
+		{"all", no_argument, NULL, ALL},
 		{"only", required_argument, NULL, ONLY},
 		{"json", required_argument, NULL, JSON},
 		{NULL, 0, NULL, 0},

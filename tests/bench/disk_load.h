@@ -20,6 +20,7 @@ struct disk_workload {
 	bool write, sequential;
 	uint32_t request_bytes;
 	unsigned depth; /* requests under way */
+	bool extra;	/* only with --all: without an aim of its own */
 };
 
 /* Headers, status bytes and data buffers in the guest's memory, used by every device in turn. */
