@@ -159,6 +159,32 @@ static void monitor_on_signal(uv_signal_t *handle, int signal_number)
 	monitor_stop(monitor, MONITOR_EXIT_CLEAN);
 }
 
+static int compare_fds(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* Whatever the operator's shell left open stays out of our processes, but for what options name as
+ * fd=N. */
+static void monitor_close_stray_fds(const struct command_line *line)
+{
+	int keep[CONTROL_MAX_SOCKETS + 2] = {STDERR_FILENO};
+	unsigned count = 1;
+
+	for (unsigned i = 0; i < line->control.socket_count; i++)
+		if (line->control.sockets[i].fd > STDERR_FILENO)
+			keep[count++] = line->control.sockets[i].fd;
+	if (line->control.has_event_monitor_fd && line->control.event_monitor_fd > STDERR_FILENO)
+		keep[count++] = line->control.event_monitor_fd;
+	qsort(keep, count, sizeof(keep[0]), compare_fds);
+	for (unsigned i = 0; i < count; i++) {
+		unsigned last = i + 1 < count ? (unsigned)keep[i + 1] - 1 : ~0U;
+
+		if (last >= (unsigned)keep[i] + 1)
+			(void)close_range((unsigned)keep[i] + 1, last, 0);
+	}
+}
+
 static int monitor_open_log(struct monitor *monitor, const struct command_line *line,
 			    struct error *err)
 {
@@ -364,6 +390,7 @@ enum monitor_exit monitor_run(struct command_line *line)
 	struct monitor_descriptors fds = {.event_monitor = -1, .notify = -1};
 	struct error err = ERROR_INIT;
 
+	monitor_close_stray_fds(line);
 	if (monitor_open_log(&monitor, line, &err) < 0) {
 		dprintf(STDERR_FILENO, "bulkhead: %s\n", err.message);
 		return MONITOR_EXIT_USAGE;

@@ -9,6 +9,7 @@
 
 #include "ipc/log.h"
 #include "vmm/core/control/vm_parts.h"
+#include "vmm/core/snapshot/on_demand_memory.h"
 
 static const char *const state_names[] = {
 	[VM_CREATED] = "created",     [VM_BOOTING] = "booting",
@@ -144,7 +145,7 @@ struct vm *vm_new(const struct vm_options *options, struct error *err)
 	}
 	vm->options = *options;
 	vm->state = VM_CREATED;
-	vm->files = (struct vm_files){-1, -1, -1, -1, -1, -1};
+	vm->files = (struct vm_files){-1, -1, -1, -1, -1, -1, -1};
 	pthread_mutex_init(&vm->event_lock, NULL);
 	vm->parked_task = (struct task){.run = vm_on_parked, .opaque = vm};
 	vm->event_task = (struct task){.run = vm_on_event, .opaque = vm};
@@ -283,6 +284,13 @@ static void vm_ended(struct vm *vm, enum vm_end why)
 	vm->options.events->ended(vm->options.opaque, vm, why, &text);
 }
 
+static void vm_on_memory_gone(struct vm *vm)
+{
+	vm_machine_destroy(vm);
+	vm_resources_close(vm);
+	vm_ended(vm, vm->event_end_why);
+}
+
 static void vm_on_device_gone(void *opaque)
 {
 	struct vm *vm = opaque;
@@ -290,9 +298,7 @@ static void vm_on_device_gone(void *opaque)
 	if (--vm->devices_to_go)
 		return;
 	vm->device_count = 0;
-	vm_machine_destroy(vm);
-	vm_resources_close(vm);
-	vm_ended(vm, vm->event_end_why);
+	on_demand_memory_end(vm, vm_on_memory_gone);
 }
 
 static void vm_end_now(struct vm *vm)

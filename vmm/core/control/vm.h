@@ -57,6 +57,7 @@ struct vm_options {
 	void *opaque;
 	int log_fd;
 	enum sandbox_seccomp_mode seccomp;
+	bool seal_broker; /* nothing will be declared after this VM's own resources */
 };
 
 typedef void (*vm_done_fn)(void *opaque, struct vm *vm, const struct error *err);

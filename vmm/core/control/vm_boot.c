@@ -12,6 +12,7 @@
 #include "vmm/core/boot/x86_64/vcpu_entry.h"
 #include "vmm/core/control/vm_parts.h"
 #include "vmm/core/memory/vm_memory.h"
+#include "vmm/core/snapshot/on_demand_memory.h"
 
 /* ---- what vCPU threads report: only noted here, carried out by vm_on_event() on the loop
  * ------------- */
@@ -210,6 +211,8 @@ int vm_load_and_run(struct vm *vm, struct error *err)
 		.cpus_max = vm->config->cpus->max,
 	};
 
+	if (vm->files.kernel < 0)
+		return error_set(err, -ENOENT, "there is no kernel to start");
 	if (boot_load(&request, &vm->memory, &vm->entry, err) < 0 || vm_set_entry(vm, err) < 0)
 		return err->code;
 	vm_enter_state(vm, VM_RUNNING);
@@ -284,10 +287,19 @@ static void vm_on_device_changed(void *opaque, struct worker_device *device)
 		  (int)worker_device_state(device));
 }
 
+static int vm_on_device_on_demand(void *opaque, struct worker_device *device, int userfaultfd,
+				  const uint64_t *region_addresses, size_t region_count,
+				  struct error *err)
+{
+	return on_demand_memory_add_worker(opaque, device, userfaultfd, region_addresses,
+					   region_count, err);
+}
+
 const struct worker_device_events vm_device_events = {
 	.ready = vm_on_device_ready,
 	.failed = vm_on_device_failed,
 	.changed = vm_on_device_changed,
+	.on_demand = vm_on_device_on_demand,
 };
 
 int vm_start_machine(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
@@ -302,7 +314,9 @@ int vm_start_machine(struct vm *vm, vm_done_fn done, void *opaque, struct error 
 	/* One more than there are devices, so that none of them can be the last one yet. */
 	vm->devices_waited_for = 1;
 	if (vm_resources_declare(vm, err) < 0 || vm_resources_open(vm, err) < 0 ||
-	    vm_devices_start(vm, err) < 0 || vm_machine_create(vm, err) < 0) {
+	    vm_devices_start(vm, err) < 0 ||
+	    (vm->options.seal_broker && broker_seal(vm->options.broker, err) < 0) ||
+	    vm_machine_create(vm, err) < 0) {
 		vm->done = NULL;
 		(void)vm_shutdown(vm, VM_END_FAILURE, err);
 		return err->code;

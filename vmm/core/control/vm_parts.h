@@ -31,6 +31,7 @@ struct vm_files {
 	int memory;
 	int serial_input; /* terminal, pty or listening socket */
 	int serial_output;
+	int userfaultfd; /* /dev/userfaultfd, for a restore on demand */
 };
 
 struct vm {
@@ -74,6 +75,13 @@ struct vm {
 	bool end_after_snapshot;
 	struct restore *restore; /* being done; NULL: none */
 
+	/* snapshot/on_demand_memory.c */
+	struct pager_client *pager; /* NULL: all of memory is there */
+	bool pager_ending;
+	void (*memory_ready)(struct vm *vm, const struct error *err);
+	void (*memory_complete)(struct vm *vm);
+	void (*memory_gone)(struct vm *vm);
+
 	bool ending;
 	unsigned open_handles;	/* of the loop, while the VM is being freed */
 	unsigned devices_to_go; /* being destroyed */
@@ -96,6 +104,7 @@ void vm_snapshot_device_failed(struct vm *vm, const struct error *err);
 void vm_restore_devices_ready(struct vm *vm);
 int vm_restore_saved_state(struct vm *vm, const char *id, const char *kind, const uint8_t **state,
 			   size_t *bytes, struct error *err);
+bool vm_restore_is_on_demand(const struct vm *vm);
 bool vm_restore_is_working(const struct vm *vm); /* a thread writes into guest memory */
 void vm_restore_abandon(struct vm *vm);
 

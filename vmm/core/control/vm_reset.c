@@ -4,6 +4,7 @@
 
 #include "ipc/log.h"
 #include "vmm/core/control/vm_parts.h"
+#include "vmm/core/snapshot/on_demand_memory.h"
 
 static void vm_reset_fail(struct vm *vm, const struct error *err)
 {
@@ -11,10 +12,13 @@ static void vm_reset_fail(struct vm *vm, const struct error *err)
 	(void)vm_shutdown(vm, VM_END_FAILURE, err);
 }
 
+/* Memory is complete: the kernel can be loaded into it. */
 static void vm_reset_machine(struct vm *vm)
 {
 	struct error err = ERROR_INIT;
 
+	if (vm->state != VM_RESETTING || vm->ending)
+		return;
 	for (unsigned i = 0; i < vm->device_count; i++)
 		if (worker_device_transport(vm->devices[i]))
 			virtio_pci_power_on_reset(worker_device_transport(vm->devices[i]));
@@ -41,7 +45,7 @@ static void vm_on_device_reset(void *opaque, struct worker_device *device, const
 void vm_reset_device_done(struct vm *vm)
 {
 	if (--vm->devices_waited_for == 0 && vm->state == VM_RESETTING && !vm->ending)
-		vm_reset_machine(vm);
+		on_demand_memory_when_complete(vm, vm_reset_machine);
 }
 
 void vm_reset_parked(struct vm *vm)

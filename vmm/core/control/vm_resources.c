@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "ipc/cleanup.h"
+#include "ipc/log.h"
 #include "proto/broker.pb-c.h"
 #include "vmm/core/control/vm_parts.h"
 
@@ -99,6 +100,9 @@ int vm_resources_declare(struct vm *vm, struct error *err)
 	if (!list)
 		return error_set(err, -ENOMEM, "out of memory");
 	resource_list_fill(list, vm->config);
+	if (vm_restore_is_on_demand(vm))
+		resource_add(list, BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_USERFAULTFD,
+			     "userfaultfd", "", (char[]){""});
 	declare.resources = list->pointers;
 	declare.n_resources = list->count;
 	return broker_declare(vm->options.broker, &declare, err);
@@ -134,23 +138,43 @@ static int vm_resources_open_serial(struct vm *vm, struct error *err)
 	}
 }
 
+/* A restored VM needs its kernel only to reboot: without the file it runs all the same. */
+static int vm_resources_open_payload(struct vm *vm, struct error *err)
+{
+	const Bulkhead__Config__Payload *payload = vm->config->payload;
+
+	if (payload->kernel[0] &&
+	    vm_resources_open_one(vm, "kernel", NULL, 0, &vm->files.kernel, err) < 0)
+		error_prefix(err, "kernel");
+	else if (payload->initramfs[0] &&
+		 vm_resources_open_one(vm, "initramfs", NULL, 0, &vm->files.initramfs, err) < 0)
+		error_prefix(err, "initramfs");
+	else
+		return 0;
+	if (!vm->restore)
+		return err->code;
+	log_warning("%s: the guest will not be able to reboot", err->message);
+	fd_close(&vm->files.kernel);
+	return 0;
+}
+
 int vm_resources_open(struct vm *vm, struct error *err)
 {
 	const Bulkhead__Config__Vm *config = vm->config;
 
 	if (vm_resources_open_one(vm, "kvm", NULL, 0, &vm->files.kvm, err) < 0)
 		return err->code;
-	if (config->payload->kernel[0] &&
-	    vm_resources_open_one(vm, "kernel", NULL, 0, &vm->files.kernel, err) < 0)
-		return error_prefix(err, "kernel");
-	if (config->payload->initramfs[0] &&
-	    vm_resources_open_one(vm, "initramfs", NULL, 0, &vm->files.initramfs, err) < 0)
-		return error_prefix(err, "initramfs");
+	if (vm_resources_open_payload(vm, err) < 0)
+		return err->code;
 	if (config->memory->file[0] &&
 	    vm_resources_open_one(vm, "memory", NULL, 0, &vm->files.memory, err) < 0)
 		return error_prefix(err, "guest memory");
 	if (vm_resources_open_serial(vm, err) < 0)
 		return error_prefix(err, "serial");
+	if (vm_restore_is_on_demand(vm) &&
+	    vm_resources_open_one(vm, "userfaultfd", NULL, 0, &vm->files.userfaultfd, err) < 0)
+		return error_prefix(err, "memory on demand");
+	vm->device_context.userfaultfd_device = vm->files.userfaultfd;
 	return 0;
 }
 
@@ -162,4 +186,6 @@ void vm_resources_close(struct vm *vm)
 	fd_close(&vm->files.memory);
 	fd_close(&vm->files.serial_input);
 	fd_close(&vm->files.serial_output);
+	fd_close(&vm->files.userfaultfd);
+	vm->device_context.userfaultfd_device = -1;
 }

@@ -8,6 +8,7 @@
 
 #include "ipc/log.h"
 #include "vmm/core/snapshot/manifest.h"
+#include "vmm/core/snapshot/on_demand_memory.h"
 #include "vmm/core/snapshot/restore_parts.h"
 
 static void restore_free(struct restore *restore)
@@ -26,6 +27,37 @@ static void restore_fail(struct restore *restore, const struct error *err)
 	restore_free(restore);
 	vm_finish(vm, &failure);
 	(void)vm_shutdown(vm, VM_END_FAILURE, &failure);
+}
+
+static int restore_queue_work(struct restore *restore, uv_work_cb work, uv_after_work_cb after,
+			      struct error *err)
+{
+	int result;
+
+	restore->work.data = restore;
+	result = uv_queue_work(restore->vm->options.loop, &restore->work, work, after);
+	if (result < 0)
+		return error_set_errno(err, result, "cannot start a thread");
+	restore->working = true;
+	return 0;
+}
+
+/* The thread is done. False: it failed, or the VM has to end; the restore is over and freed. */
+static bool restore_work_is_over(struct restore *restore)
+{
+	struct vm *vm = restore->vm;
+
+	restore->working = false;
+	if (vm->end_after_snapshot) {
+		restore_free(restore);
+		vm_snapshot_ended(vm);
+		return false;
+	}
+	if (restore->failure.code) {
+		restore_fail(restore, &restore->failure);
+		return false;
+	}
+	return true;
 }
 
 static void restore_on_activated(void *opaque, struct worker_device *device,
@@ -61,16 +93,35 @@ static void restore_activate(struct restore *restore)
 	restore_on_activated(restore, NULL, NULL);
 }
 
+/* On a thread of the loop's pool, for it may wait for memory that is served on demand. */
+static void restore_touch_work(uv_work_t *work)
+{
+	struct restore *restore = work->data;
+
+	if (restore_vcpus(restore, &restore->failure) == 0)
+		(void)restore_generation_id(restore, &restore->failure);
+}
+
+static void restore_after_touch(uv_work_t *work, int status)
+{
+	struct restore *restore = work->data;
+
+	(void)status;
+	if (!restore_work_is_over(restore))
+		return;
+	platform_notify_vmgenid(restore->vm->platform);
+	restore_activate(restore);
+}
+
 static void restore_continue(struct restore *restore)
 {
 	struct error err = ERROR_INIT;
 
 	if (!restore->devices_ready || !restore->memory_ready || restore->vm->ending)
 		return;
-	if (restore_devices(restore, &err) < 0 || restore_machine(restore, &err) < 0)
+	if (restore_devices(restore, &err) < 0 || restore_machine(restore, &err) < 0 ||
+	    restore_queue_work(restore, restore_touch_work, restore_after_touch, &err) < 0)
 		restore_fail(restore, &err);
-	else
-		restore_activate(restore);
 }
 
 /* ---- memory
@@ -100,33 +151,31 @@ static void restore_after_work(uv_work_t *work, int status)
 	struct restore *restore = work->data;
 
 	(void)status;
-	restore->working = false;
-	if (restore->vm->end_after_snapshot) {
-		struct vm *vm = restore->vm;
-
-		restore_free(restore);
-		vm_snapshot_ended(vm);
+	if (!restore_work_is_over(restore))
 		return;
-	}
-	if (restore->failure.code) {
-		restore_fail(restore, &restore->failure);
-		return;
-	}
 	restore->memory_ready = true;
 	restore_continue(restore);
 }
 
+static void restore_on_pager_ready(struct vm *vm, const struct error *err)
+{
+	if (!vm->restore)
+		return;
+	if (err) {
+		restore_fail(vm->restore, err);
+		return;
+	}
+	vm->restore->memory_ready = true;
+	restore_continue(vm->restore);
+}
+
 static int restore_start_memory(struct restore *restore, struct error *err)
 {
-	int result;
-
-	restore->work.data = restore;
-	result = uv_queue_work(restore->vm->options.loop, &restore->work, restore_work,
-			       restore_after_work);
-	if (result < 0)
-		return error_set_errno(err, result, "cannot start reading memory");
-	restore->working = true;
-	return 0;
+	if (restore->options.on_demand)
+		return on_demand_memory_start(restore->vm, restore->reader,
+					      restore->options.prefault, restore_on_pager_ready,
+					      err);
+	return restore_queue_work(restore, restore_work, restore_after_work, err);
 }
 
 /* ---- the beginning
@@ -151,6 +200,11 @@ int vm_restore_saved_state(struct vm *vm, const char *id, const char *kind, cons
 	*state = vm->restore->reader->devices[index]->worker_state.data;
 	*bytes = vm->restore->reader->devices[index]->worker_state.len;
 	return 0;
+}
+
+bool vm_restore_is_on_demand(const struct vm *vm)
+{
+	return vm->restore && vm->restore->options.on_demand;
 }
 
 bool vm_restore_is_working(const struct vm *vm)

@@ -15,7 +15,7 @@ struct restore {
 	struct snapshot_reader *reader; /* owned */
 	struct restore_options options;
 	bool devices_ready, memory_ready;
-	bool working; /* the pool's thread reads memory */
+	bool working; /* a thread of the pool reads or touches memory */
 	unsigned waiting;
 	struct error failure; /* of the pool's thread, until it is done */
 	struct memory_progress progress;
@@ -31,8 +31,11 @@ int restore_find_device(const struct restore *restore, const char *id);
 /* Plug every device where it was and give it its registers back. */
 int restore_devices(struct restore *restore, struct error *err);
 
-/* vCPUs, interrupt controllers, clocks, platform devices; and a new generation id. Memory is there.
- */
+/* Interrupt controllers, clock, platform devices. Touches no guest memory. */
 int restore_machine(struct restore *restore, struct error *err);
+
+/* Registers and TSCs; and a new generation id. Both touch guest memory (KVM does, for kvmclock). */
+int restore_vcpus(struct restore *restore, struct error *err);
+int restore_generation_id(struct restore *restore, struct error *err);
 
 #endif

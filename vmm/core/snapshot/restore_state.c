@@ -16,10 +16,12 @@ int restore_check_host(struct restore *restore, struct error *err)
 {
 	struct host_facts_comparison comparison;
 
-	if (host_facts_compare(restore->reader->manifest->host, &comparison, err) < 0 ||
-	    host_facts_check_cpuid(kvm_vm_system_fd(restore->vm->kvm),
-				   restore->reader->vcpus[0].cpuid, err) < 0)
+	if (host_facts_compare(restore->reader->manifest->host, &comparison, err) < 0)
 		return err->code;
+	for (unsigned i = 0; i < restore->reader->vcpu_count; i++)
+		if (host_facts_check_cpuid(kvm_vm_system_fd(restore->vm->kvm),
+					   restore->reader->vcpus[i].cpuid, err) < 0)
+			return error_prefix(err, "vcpu-%u.pb", i);
 	for (unsigned i = 0; i < comparison.risk_count; i++) {
 		if (!restore->options.force)
 			return error_set(err, -ENOTSUP, "%s; --force restores all the same",
@@ -59,20 +61,6 @@ int restore_devices(struct restore *restore, struct error *err)
 	return 0;
 }
 
-static int restore_vcpus(struct restore *restore, struct error *err)
-{
-	for (unsigned i = 0; i < restore->reader->vcpu_count; i++) {
-		int fd = vcpu_set_fd(restore->vm->vcpus, i);
-		const struct vcpu_registers *registers = &restore->reader->vcpus[i];
-
-		if (vcpu_set_apply_cpuid(restore->vm->vcpus, i, registers->cpuid, err) < 0 ||
-		    vcpu_registers_apply_tsc_rate(fd, registers, err) < 0 ||
-		    vcpu_registers_apply(fd, registers, err) < 0)
-			return error_prefix(err, "vcpu-%u.pb", i);
-	}
-	return 0;
-}
-
 /*
  * kvmclock goes on by the real time that has passed; the TSC must go on by as much, since the guest
  * may use either (Documentation/virt/kvm/devices/vcpu.rst, KVM_VCPU_TSC_OFFSET). Where KVM does not
@@ -103,8 +91,23 @@ static void restore_tsc(struct restore *restore, const Bulkhead__Vmstate__Clock 
 	}
 }
 
+int restore_vcpus(struct restore *restore, struct error *err)
+{
+	for (unsigned i = 0; i < restore->reader->vcpu_count; i++) {
+		int fd = vcpu_set_fd(restore->vm->vcpus, i);
+		const struct vcpu_registers *registers = &restore->reader->vcpus[i];
+
+		if (vcpu_set_apply_cpuid(restore->vm->vcpus, i, registers->cpuid, err) < 0 ||
+		    vcpu_registers_apply_tsc_rate(fd, registers, err) < 0 ||
+		    vcpu_registers_apply(fd, registers, err) < 0)
+			return error_prefix(err, "vcpu-%u.pb", i);
+	}
+	restore_tsc(restore, restore->reader->vm->clock);
+	return 0;
+}
+
 /* A clone learns that it is one: another generation id, announced through ACPI. */
-static int restore_generation_id(struct restore *restore, struct error *err)
+int restore_generation_id(struct restore *restore, struct error *err)
 {
 	uint8_t id[16];
 
@@ -112,7 +115,6 @@ static int restore_generation_id(struct restore *restore, struct error *err)
 		return error_set(err, -EIO, "no random numbers for the VM generation id");
 	if (guest_memory_write(&restore->vm->memory, boot_vmgenid_gpa(), id, sizeof(id)) < 0)
 		return error_set(err, -EFAULT, "the VM generation id lies outside of memory");
-	platform_notify_vmgenid(restore->vm->platform);
 	return 0;
 }
 
@@ -125,14 +127,11 @@ int restore_machine(struct restore *restore, struct error *err)
 
 	if (irqchip_state_read(state, &irqchip, err) < 0)
 		return error_prefix(err, "vm.pb");
-	if (restore_vcpus(restore, err) < 0)
-		return err->code;
 	if (irqchip_apply_clock(fd, &irqchip.clock, err) < 0 ||
 	    irqchip_apply(fd, &irqchip, err) < 0)
 		return error_prefix(err, "vm.pb");
-	restore_tsc(restore, state->clock);
 	pci_bus_set_address(vm->pci, state->pci_config_address);
 	if (platform_restore(vm->platform, state->platform.data, state->platform.len, err) < 0)
 		return error_prefix(err, "vm.pb");
-	return restore_generation_id(restore, err);
+	return 0;
 }

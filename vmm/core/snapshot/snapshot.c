@@ -10,6 +10,7 @@
 
 #include "ipc/cleanup.h"
 #include "ipc/log.h"
+#include "vmm/core/snapshot/on_demand_memory.h"
 #include "vmm/core/snapshot/snapshot_parts.h"
 #include "vmm/core/workers/broker_snapshot.h"
 
@@ -341,6 +342,17 @@ static bool snapshot_is_settled(const struct snapshot *snapshot)
 	return true;
 }
 
+static void snapshot_on_memory_complete(struct vm *vm)
+{
+	struct snapshot *snapshot = vm->snapshot;
+
+	snapshot->waits_for_memory = false;
+	if (snapshot->failure.code)
+		snapshot_unwind(snapshot);
+	else
+		snapshot_quiesce(snapshot);
+}
+
 /* Wait until no worker is in the middle of an activation or a reset that the guest asked for before
  * the pause. */
 static void snapshot_settle(uv_timer_t *timer)
@@ -351,7 +363,9 @@ static void snapshot_settle(uv_timer_t *timer)
 	if (snapshot->failure.code) {
 		snapshot_unwind(snapshot);
 	} else if (snapshot_is_settled(snapshot)) {
-		snapshot_quiesce(snapshot);
+		/* A page that is still in another snapshot would be taken for a hole. */
+		snapshot->waits_for_memory = true;
+		on_demand_memory_when_complete(snapshot->vm, snapshot_on_memory_complete);
 	} else if (snapshot_phase_ns(snapshot) > SETTLE_TIMEOUT_MS * 1000000ULL) {
 		error_set(&err, -ETIMEDOUT, "a worker is busy with a reset or an activation");
 		snapshot_note_failure(snapshot, &err);
@@ -427,6 +441,11 @@ int vm_snapshot_cancel(struct vm *vm, struct error *err)
 		return error_set(err, -ENOENT, "no snapshot is being taken");
 	error_set(&cancelled, -ECANCELED, "cancelled");
 	snapshot_note_failure(vm->snapshot, &cancelled);
+	if (vm->snapshot->waits_for_memory) {
+		on_demand_memory_when_complete(vm, NULL);
+		vm->snapshot->waits_for_memory = false;
+		uv_timer_start(&vm->snapshot->timer, snapshot_settle, 0, 0);
+	}
 	return 0;
 }
 

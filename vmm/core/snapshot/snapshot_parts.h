@@ -37,6 +37,7 @@ struct snapshot {
 	uv_timer_t timer;
 	unsigned waiting; /* answers that are still to come */
 	bool directory_open;
+	bool waits_for_memory;	    /* that is restored on demand */
 	struct error failure;	    /* the first one */
 	struct error store_failure; /* of the pool's thread, until it is done */
 	struct snapshot_device devices[VM_MAX_DEVICES];

@@ -44,7 +44,7 @@ static void worker_device_kill(struct worker_device *device)
 
 	if (device->pid <= 0)
 		return;
-	if (broker_kill(device->context.broker, device->pid, &err) < 0)
+	if (broker_kill(device->context->broker, device->pid, &err) < 0)
 		log_error("device \"%s\": cannot kill worker %d: %s", device->id, device->pid,
 			  err.message);
 	device->pid = 0;
@@ -60,13 +60,13 @@ static void worker_device_lost(struct worker_device *device, const struct error 
 	device->state = WORKER_DEVICE_FAILED;
 	worker_device_kill(device);
 	if (!was_ready) {
-		device->context.events->ready(device->context.opaque, device, err);
+		device->context->events->ready(device->context->opaque, device, err);
 		return;
 	}
 	log_error("device \"%s\": worker lost: %s", device->id, err->message);
 	if (device->transport)
 		virtio_pci_set_needs_reset(device->transport);
-	device->context.events->failed(device->context.opaque, device, err);
+	device->context->events->failed(device->context->opaque, device, err);
 }
 
 static void worker_device_on_channel_closed(void *owner, const struct error *err)
@@ -138,7 +138,7 @@ void worker_device_on_configured(struct worker_device *device,
 	if (device->state != WORKER_DEVICE_STARTING)
 		return;
 	device->state = WORKER_DEVICE_READY;
-	device->context.events->ready(device->context.opaque, device, NULL);
+	device->context->events->ready(device->context->opaque, device, NULL);
 }
 
 static void worker_device_on_spawned(void *opaque, int32_t pid, uint32_t uid,
@@ -177,10 +177,10 @@ static int worker_device_connect(struct worker_device *device, struct error *err
 		close(pair[1]);
 		return err->code;
 	}
-	result = channel_watch_start(&device->watch, device->context.loop, device->channel, err);
+	result = channel_watch_start(&device->watch, device->context->loop, device->channel, err);
 	if (result == 0) {
 		device->watching = true;
-		result = broker_spawn(device->context.broker, device->kind, device->id, pair[1],
+		result = broker_spawn(device->context->broker, device->kind, device->id, pair[1],
 				      worker_device_on_spawned, device, err);
 	}
 	close(pair[1]);
@@ -222,7 +222,7 @@ struct worker_device *worker_device_new(const struct worker_device_options *opti
 		error_set(err, -ENOMEM, "out of memory");
 		return NULL;
 	}
-	device->context = *context;
+	device->context = context;
 	device->inflight_fd = -1;
 	device->state = WORKER_DEVICE_STARTING;
 	pthread_mutex_init(&device->wishes_lock, NULL);
@@ -266,7 +266,7 @@ void worker_device_destroy(struct worker_device *device, void (*gone)(void *opaq
 	device->destroying = true;
 	device->gone = gone;
 	device->gone_opaque = opaque;
-	task_cancel(device->context.tasks, &device->wishes_task);
+	task_cancel(device->context->tasks, &device->wishes_task);
 	worker_device_kill(device);
 	if (device->watching)
 		channel_watch_close(&device->watch, worker_device_on_watch_closed, device);
@@ -300,12 +300,12 @@ void worker_device_finish_request(struct worker_device *device, const struct err
 	}
 	if (device->destroying)
 		return;
-	device->context.events->changed(device->context.opaque, device);
+	device->context->events->changed(device->context->opaque, device);
 	if (done)
 		done(opaque, device, err ? &failure : NULL);
 	if (device->reset_queued && !device->request_open)
 		worker_device_start_queued_reset(device);
-	task_post(device->context.tasks, &device->wishes_task);
+	task_post(device->context->tasks, &device->wishes_task);
 }
 
 const char *worker_device_id(const struct worker_device *device)

@@ -28,7 +28,7 @@ struct worker_device {
 	char kind[16];
 	uint16_t virtio_device_id;
 	uint32_t class_code;
-	struct worker_device_context context;
+	const struct worker_device_context *context;
 
 	/* Loop thread only. */
 	enum worker_device_state state;

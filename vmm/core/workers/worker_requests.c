@@ -249,12 +249,12 @@ static int worker_take_on_demand(struct worker_device *device, struct channel_me
 			       : error_set(err, -EPROTO,
 					   "sent a descriptor that was not asked for");
 	if (message->fd_count != 1 ||
-	    activated->n_region_addresses != device->context.memory->region_count)
+	    activated->n_region_addresses != device->context->memory->region_count)
 		return error_set(err, -EPROTO, "did not register its memory on demand");
-	if (!device->context.events->on_demand)
+	if (!device->context->events->on_demand)
 		return error_set(err, -EOPNOTSUPP, "nobody serves its memory on demand");
-	return device->context.events->on_demand(
-		device->context.opaque, device, fd_steal(&message->fds[0]),
+	return device->context->events->on_demand(
+		device->context->opaque, device, fd_steal(&message->fds[0]),
 		activated->region_addresses, activated->n_region_addresses, err);
 }
 
@@ -285,17 +285,17 @@ int worker_request_activate(struct worker_device *device,
 		return err->code;
 	bulkhead__worker__activate__init(&message.body);
 	message.body.features = activation->features;
-	activate_add_memory(&message, device->context.memory);
+	activate_add_memory(&message, device->context->memory);
 	activate_add_queues(&message, activation, restored);
 	message.body.has_inflight_log = true;
 	message.fds[message.fd_count++] = device->inflight_fd;
 	/* A restored device waits for RESUME: a paused VM's devices do nothing. */
 	message.body.quiesced = restored;
 	device->activated = reply;
-	device->activated_on_demand = device->context.userfaultfd_device >= 0;
+	device->activated_on_demand = device->context->userfaultfd_device >= 0;
 	if (device->activated_on_demand) {
 		message.body.memory_on_demand = true;
-		message.fds[message.fd_count++] = device->context.userfaultfd_device;
+		message.fds[message.fd_count++] = device->context->userfaultfd_device;
 	}
 	return worker_request_send(device, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_ACTIVATE,
 				   &message.body.base, message.fds, message.fd_count,

@@ -15,7 +15,7 @@ static void transport_wish_activate(void *opaque, const struct virtio_activation
 	device->wish_activate = true;
 	device->activation = *activation;
 	pthread_mutex_unlock(&device->wishes_lock);
-	task_post(device->context.tasks, &device->wishes_task);
+	task_post(device->context->tasks, &device->wishes_task);
 }
 
 static void transport_wish_reset(void *opaque)
@@ -26,7 +26,7 @@ static void transport_wish_reset(void *opaque)
 	device->wish_reset = true;
 	device->wish_activate = false;
 	pthread_mutex_unlock(&device->wishes_lock);
-	task_post(device->context.tasks, &device->wishes_task);
+	task_post(device->context->tasks, &device->wishes_task);
 }
 
 const struct virtio_backend_ops worker_transport_ops = {
@@ -137,7 +137,7 @@ void worker_transport_carry_out_wishes(void *opaque)
 		transport_activate(device, &activation);
 	/* A reset that needed nothing of the worker leaves the way free for the next wish. */
 	if (reset && !device->request_open)
-		task_post(device->context.tasks, &device->wishes_task);
+		task_post(device->context->tasks, &device->wishes_task);
 }
 
 bool worker_device_is_idle(const struct worker_device *device)
