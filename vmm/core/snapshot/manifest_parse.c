@@ -176,15 +176,17 @@ static int parse_check(const Bulkhead__Snapshot__Manifest *manifest, struct erro
 Bulkhead__Snapshot__Manifest *manifest_parse(const uint8_t *data, size_t bytes, struct error *err)
 {
 	Bulkhead__Snapshot__Manifest *manifest;
+	ProtobufCMessage *message;
 	size_t message_bytes;
 
 	if (snapshot_file_verify(data, bytes, &message_bytes, err) < 0)
 		return NULL;
-	manifest = bulkhead__snapshot__manifest__unpack(NULL, message_bytes, data);
-	if (!manifest) {
-		error_set(err, -EINVAL, "is not a manifest");
+	if (unpack_message(&bulkhead__snapshot__manifest__descriptor, data, message_bytes, &message,
+			   err) < 0) {
+		error_prefix(err, "is not a manifest");
 		return NULL;
 	}
+	manifest = (Bulkhead__Snapshot__Manifest *)message;
 	if (parse_check(manifest, err) < 0) {
 		manifest_free(manifest);
 		return NULL;

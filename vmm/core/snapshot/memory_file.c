@@ -2,6 +2,7 @@
 #include "vmm/core/snapshot/memory_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,55 +74,63 @@ static int memory_write_at(int fd, const uint8_t *data, size_t bytes, uint64_t o
 	return 0;
 }
 
-/* Chunks that lie one behind the other, waiting to be written with one call. */
-struct batch {
-	uint8_t *buffer;
-	uint64_t offset;
+/* A region on its way into its file. Chunks that lie one behind the other wait in buffer, to be
+ * written with one call. */
+struct memory_writer {
+	const struct guest_memory_region *region;
+	int fd;
+	struct memory_index *index;
+	struct memory_progress *progress;
+	uint8_t *buffer, *chunk; /* owned */
+	uint64_t offset;	 /* of what is in buffer */
 	size_t bytes;
+	/* Memory whose holes cannot be told (huge pages): read through its file, where a hole reads
+	 * as zeros; a look through the mapping would make a page of it. */
+	bool through_file;
 };
 
-static int batch_flush(struct batch *batch, int fd, struct memory_progress *progress,
-		       struct error *err)
+static int writer_flush(struct memory_writer *writer, struct error *err)
 {
-	if (!batch->bytes)
+	if (!writer->bytes)
 		return 0;
-	if (memory_write_at(fd, batch->buffer, batch->bytes, batch->offset, err) < 0)
+	if (memory_write_at(writer->fd, writer->buffer, writer->bytes, writer->offset, err) < 0)
 		return err ? err->code : -EIO;
-	atomic_fetch_add(&progress->stored_bytes, batch->bytes);
-	batch->bytes = 0;
+	atomic_fetch_add(&writer->progress->stored_bytes, writer->bytes);
+	writer->bytes = 0;
 	return 0;
 }
 
-static int batch_add(struct batch *batch, int fd, const uint8_t *from, uint64_t offset,
-		     struct memory_index *index, struct memory_progress *progress,
-		     struct error *err)
+static int writer_add(struct memory_writer *writer, const uint8_t *from, uint64_t offset,
+		      struct error *err)
 {
+	size_t chunk_bytes = writer->index->chunk_bytes;
 	uint8_t *copy;
 
-	if (batch->bytes &&
-	    (batch->offset + batch->bytes != offset ||
-	     batch->bytes + index->chunk_bytes > BATCH_BYTES) &&
-	    batch_flush(batch, fd, progress, err) < 0)
+	if (writer->bytes &&
+	    (writer->offset + writer->bytes != offset ||
+	     writer->bytes + chunk_bytes > BATCH_BYTES) &&
+	    writer_flush(writer, err) < 0)
 		return err ? err->code : -EIO;
-	if (!batch->bytes)
-		batch->offset = offset;
+	if (!writer->bytes)
+		writer->offset = offset;
 	/* Hash the copy, not the guest's memory: what is stored is what was hashed, whoever writes
 	 * there. */
-	copy = batch->buffer + batch->bytes;
-	memcpy(copy, from, index->chunk_bytes);
-	memory_index_add(index, offset / index->chunk_bytes, copy);
-	batch->bytes += index->chunk_bytes;
+	copy = writer->buffer + writer->bytes;
+	memcpy(copy, from, chunk_bytes);
+	memory_index_add(writer->index, offset / chunk_bytes, copy);
+	writer->bytes += chunk_bytes;
 	return 0;
 }
 
 /* End of the data that begins at *offset, both within the region; holes are skipped. False: no more
  * data. */
 static bool memory_next_data(const struct guest_memory_region *region, uint64_t *offset,
-			     uint64_t *end)
+			     uint64_t *end, bool *cannot_tell)
 {
 	off_t base = (off_t)region->file_offset;
 	off_t data, hole;
 
+	*cannot_tell = false;
 	if (*offset >= region->size_bytes)
 		return false;
 	data = lseek(region->fd, base + (off_t)*offset, SEEK_DATA);
@@ -130,6 +139,7 @@ static bool memory_next_data(const struct guest_memory_region *region, uint64_t 
 	hole = data < 0 ? -1 : lseek(region->fd, data, SEEK_HOLE);
 	if (data < 0 || hole < 0) { /* a file system that cannot tell: all of it */
 		*end = region->size_bytes;
+		*cannot_tell = true;
 		return true;
 	}
 	if ((uint64_t)(data - base) >= region->size_bytes)
@@ -141,54 +151,85 @@ static bool memory_next_data(const struct guest_memory_region *region, uint64_t 
 	return true;
 }
 
-static int memory_write_range(const struct guest_memory_region *region, int fd, uint64_t from,
-			      uint64_t to, struct batch *batch, struct memory_index *index,
-			      struct memory_progress *progress, struct error *err)
+static int memory_read_at(int fd, uint8_t *data, size_t bytes, uint64_t offset, struct error *err)
 {
-	for (uint64_t at = from; at < to; at += index->chunk_bytes) {
-		if (atomic_load(&progress->cancelled))
-			return error_set(err, -ECANCELED, "cancelled");
-		if (!memory_is_zero(region->hva + at, index->chunk_bytes) &&
-		    batch_add(batch, fd, region->hva + at, at, index, progress, err) < 0)
-			return err ? err->code : -EIO;
-		atomic_fetch_add(&progress->done_bytes, index->chunk_bytes);
+	while (bytes) {
+		ssize_t got = pread(fd, data, bytes, (off_t)offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return error_set_errno(err, -errno, "cannot be read at %" PRIu64, offset);
+		if (got == 0)
+			return error_set(err, -EINVAL, "is cut short at %" PRIu64, offset);
+		data += got;
+		bytes -= (size_t)got;
+		offset += (uint64_t)got;
 	}
 	return 0;
 }
 
-static int memory_write_all(const struct guest_memory_region *region, int fd, struct batch *batch,
-			    struct memory_index *index, struct memory_progress *progress,
+static int writer_add_range(struct memory_writer *writer, uint64_t from, uint64_t to,
 			    struct error *err)
 {
-	uint64_t mask = index->chunk_bytes - 1, next = 0, offset = 0, end;
+	const struct guest_memory_region *region = writer->region;
+	size_t bytes = writer->index->chunk_bytes;
 
-	while (memory_next_data(region, &offset, &end)) {
+	for (uint64_t at = from; at < to; at += bytes) {
+		const uint8_t *chunk = writer->through_file ? writer->chunk : region->hva + at;
+
+		if (atomic_load(&writer->progress->cancelled))
+			return error_set(err, -ECANCELED, "cancelled");
+		if (writer->through_file && memory_read_at(region->fd, writer->chunk, bytes,
+							   region->file_offset + at, err) < 0)
+			return error_prefix(err, "guest memory");
+		if (!memory_is_zero(chunk, bytes) && writer_add(writer, chunk, at, err) < 0)
+			return err ? err->code : -EIO;
+		atomic_fetch_add(&writer->progress->done_bytes, bytes);
+	}
+	return 0;
+}
+
+static int writer_add_all(struct memory_writer *writer, struct error *err)
+{
+	const struct guest_memory_region *region = writer->region;
+	uint64_t mask = writer->index->chunk_bytes - 1, next = 0, offset = 0, end;
+
+	while (memory_next_data(region, &offset, &end, &writer->through_file)) {
 		offset &= ~mask;
 		if (offset < next) /* two pieces of data share a chunk */
 			offset = next;
 		end = (end + mask) & ~mask;
-		atomic_fetch_add(&progress->done_bytes, offset - next);
-		if (memory_write_range(region, fd, offset, end, batch, index, progress, err) < 0)
+		atomic_fetch_add(&writer->progress->done_bytes, offset - next);
+		if (writer_add_range(writer, offset, end, err) < 0)
 			return err ? err->code : -EIO;
 		offset = next = end > offset ? end : offset;
 	}
-	atomic_fetch_add(&progress->done_bytes, region->size_bytes - next);
-	return batch_flush(batch, fd, progress, err);
+	atomic_fetch_add(&writer->progress->done_bytes, region->size_bytes - next);
+	return writer_flush(writer, err);
 }
 
 int memory_file_write(const struct guest_memory_region *region, int fd, struct memory_index *index,
 		      struct memory_progress *progress, struct error *err)
 {
 	cleanup_free uint8_t *buffer = malloc(BATCH_BYTES);
-	struct batch batch = {.buffer = buffer};
+	cleanup_free uint8_t *chunk = malloc(MEMORY_FILE_CHUNK_BYTES);
+	struct memory_writer writer = {
+		.region = region,
+		.fd = fd,
+		.index = index,
+		.progress = progress,
+		.buffer = buffer,
+		.chunk = chunk,
+	};
 
-	if (!buffer)
+	if (!buffer || !chunk)
 		return error_set(err, -ENOMEM, "out of memory");
 	if (ftruncate(fd, (off_t)region->size_bytes) < 0)
 		return error_set_errno(err, -errno, "cannot be given its size");
 	if (memory_index_create(index, region->size_bytes, err) < 0)
 		return err ? err->code : -ENOMEM;
-	if (memory_write_all(region, fd, &batch, index, progress, err) < 0)
+	if (writer_add_all(&writer, err) < 0)
 		return err ? err->code : -EIO;
 	if (fdatasync(fd) < 0)
 		return error_set_errno(err, -errno, "cannot be flushed to the disk");
@@ -199,21 +240,9 @@ static int memory_read_chunk(int fd, uint64_t chunk, uint32_t bytes, uint8_t *da
 			     const uint8_t *checksum, struct error *err)
 {
 	uint8_t actual[SNAPSHOT_CHECKSUM_BYTES];
-	size_t done = 0;
 
-	while (done < bytes) {
-		ssize_t got = pread(fd, data + done, bytes - done, (off_t)(chunk * bytes + done));
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return error_set_errno(err, -errno, "cannot be read at %" PRIu64,
-					       chunk * bytes);
-		if (got == 0)
-			return error_set(err, -EINVAL, "is cut short at %" PRIu64,
-					 chunk * bytes + done);
-		done += (size_t)got;
-	}
+	if (memory_read_at(fd, data, bytes, chunk * bytes, err) < 0)
+		return err ? err->code : -EIO;
 	snapshot_checksum(data, bytes, actual);
 	if (memcmp(actual, checksum, sizeof(actual)) != 0)
 		return error_set(err, -EINVAL,
@@ -260,6 +289,17 @@ static int memory_visit_chunks(int fd, uint64_t size_bytes, const struct memory_
 		checksum += SNAPSHOT_CHECKSUM_BYTES;
 		atomic_fetch_add(&progress->stored_bytes, index->chunk_bytes);
 	}
+	return memory_check_size(fd, size_bytes, err); /* somebody may be writing to it */
+}
+
+int memory_file_clear(const struct guest_memory_region *region, struct error *err)
+{
+	if (fallocate(region->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      (off_t)region->file_offset, (off_t)region->size_bytes) == 0)
+		return 0;
+	if (errno != EOPNOTSUPP)
+		return error_set_errno(err, -errno, "guest memory cannot be cleared");
+	memset(region->hva, 0, region->size_bytes);
 	return 0;
 }
 
@@ -267,6 +307,8 @@ int memory_file_read(const struct guest_memory_region *region, int fd,
 		     const struct memory_index *index, struct memory_progress *progress,
 		     struct error *err)
 {
+	if (memory_file_clear(region, err) < 0)
+		return err ? err->code : -EIO;
 	return memory_visit_chunks(fd, region->size_bytes, index, region->hva, progress, err);
 }
 

@@ -44,9 +44,12 @@ bool memory_index_has(const struct memory_index *index, uint64_t chunk);
 int memory_file_write(const struct guest_memory_region *region, int fd, struct memory_index *index,
 		      struct memory_progress *progress, struct error *err);
 
+/* Make all of region zeros, as a restore needs it: a backing file may hold another VM's memory. */
+int memory_file_clear(const struct guest_memory_region *region, struct error *err);
+
 /*
- * Read fd into region, whose memory must be fresh (zeros), checking each chunk before it is used.
- * The file and the index are hostile: -EINVAL or -EIO name what does not fit.
+ * Clear region and read fd into it, checking each chunk before it is used. The file and the index
+ * are hostile: -EINVAL or -EIO name what does not fit.
  */
 int memory_file_read(const struct guest_memory_region *region, int fd,
 		     const struct memory_index *index, struct memory_progress *progress,

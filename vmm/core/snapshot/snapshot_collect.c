@@ -25,6 +25,9 @@ static int collect_add_packed(struct snapshot *snapshot, const char *name, uint8
 		return error_set(err, -E2BIG, "too many files");
 	if (snapshot_file_seal(data, &bytes, err) < 0)
 		return err->code;
+	if (bytes > MANIFEST_MAX_SMALL_BYTES) /* no restore would read it */
+		return error_set(err, -EFBIG, "%s would have %zu bytes, at most %u can be saved",
+				 name, bytes, MANIFEST_MAX_SMALL_BYTES);
 	(void)snprintf(file->name, sizeof(file->name), "%s", name);
 	file->data = *data;
 	file->bytes = bytes;

@@ -15,14 +15,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "ipc/cleanup.h"
 #include "vmm/core/config/option_string.h"
+#include "vmm/core/config/overrides.h"
 #include "vmm/core/config/vm_config.h"
+#include "vmm/core/control/vm_parts.h"
 
 #define OPERATION_TIMEOUT_MS 60000
 #define TEXT_TIMEOUT_MS	     60000
 #define DISK_BYTES	     (1 << 20)
+#define MEMORY_BYTES	     (128ULL << 20)
 
 static const char *build_folder(void)
 {
@@ -56,12 +62,19 @@ const char *vm_under_test_path(struct vm_under_test *test, const char *name, cha
 
 void vm_under_test_init(struct vm_under_test *test)
 {
+	vm_under_test_init_workers(test, NULL);
+}
+
+void vm_under_test_init_workers(struct vm_under_test *test, const char *worker_folder)
+{
 	struct broker_start_options options = {.log_fd = STDERR_FILENO,
 					       .log_level = LOG_LEVEL_WARNING};
 	struct error err = ERROR_INIT;
 	char program[256];
 
 	memset(test, 0, sizeof(*test));
+	test->serial_client = -1;
+	options.worker_folder = worker_folder;
 	signal(SIGPIPE, SIG_IGN);
 	(void)snprintf(test->folder, sizeof(test->folder), "/tmp/bulkhead-snapshot-XXXXXX");
 	assert_non_null(mkdtemp(test->folder));
@@ -141,7 +154,9 @@ static void on_ended(void *opaque, struct vm *vm, enum vm_end why, const struct 
 
 static void on_device_failed(void *opaque, struct vm *vm, const char *id, const struct error *err)
 {
-	(void)opaque;
+	struct vm_under_test *test = opaque;
+
+	test->devices_failed++;
 	(void)vm;
 	(void)id;
 	(void)err;
@@ -188,32 +203,49 @@ static void set_string(char **target, const char *text)
 	assert_int_equal(option_set_string(target, text, strlen(text)), 0);
 }
 
-static Bulkhead__Config__Vm *make_config(struct vm_under_test *test, const char *guest,
-					 const char *cmdline, unsigned cpus)
+static void make_disk(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, DISK_BYTES), 0);
+	close(fd);
+}
+
+static void set_serial(struct vm_under_test *test, Bulkhead__Config__Serial *serial, bool socket)
+{
+	char path[256];
+
+	serial->mode = socket ? BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_SOCKET
+			      : BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_FILE;
+	set_string(&serial->path,
+		   socket ? vm_under_test_path(test, "serial.socket", path, sizeof(path))
+			  : test->serial);
+}
+
+static Bulkhead__Config__Vm *make_config(struct vm_under_test *test,
+					 const struct vm_under_test_machine *machine)
 {
 	Bulkhead__Config__Vm *config = vm_config_new();
 	Bulkhead__Config__Disk *disk = vm_config_add_disk(config);
 	struct error err = ERROR_INIT;
 	char path[256];
-	int fd;
 
-	vm_under_test_path(test, "disk", path, sizeof(path));
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, DISK_BYTES), 0);
-	close(fd);
+	make_disk(vm_under_test_path(test, "disk", path, sizeof(path)));
 	set_string(&disk->path, path);
 	set_string(&disk->id, "root");
 	(void)vm_config_rng(config);
 	vm_config_console(config)->mode = BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_FILE;
 	set_string(&config->console->path, vm_under_test_path(test, "console", path, sizeof(path)));
-	config->serial->mode = BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_FILE;
-	set_string(&config->serial->path, test->serial);
-	(void)snprintf(path, sizeof(path), "%s/guests/%s.elf", build_folder(), guest);
+	set_serial(test, config->serial, machine->serial_socket);
+	(void)snprintf(path, sizeof(path), "%s/guests/%s.elf", build_folder(), machine->guest);
 	set_string(&config->payload->kernel, path);
-	set_string(&config->payload->cmdline, cmdline);
-	config->memory->size_bytes = 128ULL << 20;
-	config->cpus->boot = cpus;
+	set_string(&config->payload->cmdline, machine->cmdline);
+	config->memory->size_bytes = machine->memory_bytes ? machine->memory_bytes : MEMORY_BYTES;
+	config->memory->hugepages = machine->hugepages;
+	if (machine->memory_file)
+		set_string(&config->memory->file, machine->memory_file);
+	config->cpus->boot = machine->cpus ? machine->cpus : 1;
 	if (vm_config_complete(config, &err) < 0)
 		fail_msg("%s", err.message);
 	return config;
@@ -238,14 +270,22 @@ static void make_vm(struct vm_under_test *test, Bulkhead__Config__Vm *config)
 		fail_msg("%s", err.message);
 }
 
-void vm_under_test_boot(struct vm_under_test *test, const char *guest, const char *cmdline,
-			unsigned cpus)
+int vm_under_test_boot_machine(struct vm_under_test *test,
+			       const struct vm_under_test_machine *machine)
 {
 	struct error err = ERROR_INIT;
 
-	make_vm(test, make_config(test, guest, cmdline, cpus));
+	make_vm(test, make_config(test, machine));
 	begin(test);
-	if (wait_done(test, vm_boot(test->vm, on_done, test, &err), &err) != 0)
+	return wait_done(test, vm_boot(test->vm, on_done, test, &err), &err);
+}
+
+void vm_under_test_boot(struct vm_under_test *test, const char *guest, const char *cmdline,
+			unsigned cpus)
+{
+	struct vm_under_test_machine machine = {.guest = guest, .cmdline = cmdline, .cpus = cpus};
+
+	if (vm_under_test_boot_machine(test, &machine) != 0)
 		fail_msg("%s", test->result.message);
 }
 
@@ -265,28 +305,76 @@ int vm_under_test_resume(struct vm_under_test *test)
 	return wait_done(test, vm_resume(test->vm, on_done, test, &err), &err);
 }
 
-int vm_under_test_snapshot(struct vm_under_test *test, const char *path)
+int vm_under_test_begin_snapshot(struct vm_under_test *test, const char *path)
 {
 	struct error err = ERROR_INIT;
+	int result;
 
 	begin(test);
-	return wait_done(test, vm_snapshot(test->vm, path, on_done, test, &err), &err);
+	result = vm_snapshot(test->vm, path, on_done, test, &err);
+	if (result < 0)
+		test->result = err;
+	return result;
 }
 
-int vm_under_test_restore(struct vm_under_test *test, const char *path, bool on_demand)
+int vm_under_test_wait(struct vm_under_test *test)
+{
+	return wait_done(test, 0, NULL);
+}
+
+int vm_under_test_snapshot(struct vm_under_test *test, const char *path)
+{
+	int result = vm_under_test_begin_snapshot(test, path);
+
+	return result < 0 ? result : vm_under_test_wait(test);
+}
+
+bool vm_under_test_run_to_phase(struct vm_under_test *test, enum snapshot_phase phase)
+{
+	struct snapshot_status status;
+
+	vm_snapshot_status(test->vm, &status);
+	while (!test->done && status.phase < phase) {
+		uv_run(&test->loop, UV_RUN_ONCE);
+		vm_snapshot_status(test->vm, &status);
+	}
+	return !test->done && status.phase == phase;
+}
+
+int vm_under_test_worker_pid(struct vm_under_test *test, const char *id)
+{
+	for (unsigned i = 0; i < test->vm->device_count; i++)
+		if (strcmp(worker_device_id(test->vm->devices[i]), id) == 0)
+			return worker_device_pid(test->vm->devices[i]);
+	fail_msg("no device \"%s\"", id);
+	return -1;
+}
+
+int vm_under_test_restore_with(struct vm_under_test *test, const char *path, bool on_demand,
+			       Bulkhead__Config__Vm *overrides)
 {
 	struct restore_options options = {.on_demand = on_demand};
 	struct error err = ERROR_INIT;
 	struct snapshot_reader *reader = snapshot_reader_open(test->broker, path, &err);
+	int result = reader ? 0 : err.code;
 
-	if (!reader) {
+	if (reader && overrides)
+		result = vm_config_apply_overrides(reader->config, overrides, &err);
+	vm_config_free(overrides);
+	if (result < 0) {
+		snapshot_reader_destroy(reader);
 		test->result = err;
-		return err.code;
+		return result;
 	}
 	make_vm(test, reader->config);
 	reader->config = NULL;
 	begin(test);
 	return wait_done(test, vm_restore(test->vm, reader, &options, on_done, test, &err), &err);
+}
+
+int vm_under_test_restore(struct vm_under_test *test, const char *path, bool on_demand)
+{
+	return vm_under_test_restore_with(test, path, on_demand, NULL);
 }
 
 static void on_gone(void *opaque)
@@ -302,6 +390,7 @@ void vm_under_test_end_vm(struct vm_under_test *test)
 
 	if (!test->vm)
 		return;
+	fd_close(&test->serial_client);
 	error_set(&why, -EINTR, "end of test");
 	(void)vm_shutdown(test->vm, VM_END_POWER_OFF, &why);
 	if (vm_state(test->vm) != VM_CREATED &&
@@ -326,6 +415,7 @@ void vm_under_test_destroy(struct vm_under_test *test)
 	struct error err = ERROR_INIT;
 
 	vm_under_test_end_vm(test);
+	fd_close(&test->serial_client);
 	channel_watch_close(&test->broker_watch, NULL, NULL);
 	uv_run(&test->loop, UV_RUN_DEFAULT);
 	(void)broker_client_shutdown(test->broker, 5000, &err);
@@ -352,9 +442,61 @@ unsigned vm_under_test_count_text(struct vm_under_test *test, const char *text)
 	return count;
 }
 
+bool vm_under_test_last_line(struct vm_under_test *test, const char *text, char *line, size_t bytes)
+{
+	FILE *file = fopen(test->serial, "re");
+	char next[512];
+	bool found = false;
+
+	if (!file)
+		return false;
+	while (fgets(next, sizeof(next), file))
+		if (strstr(next, text) && strchr(next, '\n')) {
+			next[strcspn(next, "\r\n")] = '\0';
+			(void)snprintf(line, bytes, "%s", next);
+			found = true;
+		}
+	(void)fclose(file);
+	return found;
+}
+
+void vm_under_test_connect_serial(struct vm_under_test *test)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/serial.socket",
+		       test->folder);
+	test->serial_client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	assert_true(test->serial_client >= 0);
+	assert_int_equal(connect(test->serial_client, (struct sockaddr *)&address, sizeof(address)),
+			 0);
+}
+
+void vm_under_test_type(struct vm_under_test *test, const char *text)
+{
+	assert_int_equal(write(test->serial_client, text, strlen(text)), strlen(text));
+}
+
+/* Append what has come from the serial port's socket to the file that the others write. */
+static void pump_serial(struct vm_under_test *test)
+{
+	char bytes[4096];
+	ssize_t got;
+	int fd;
+
+	if (test->serial_client < 0)
+		return;
+	fd = open(test->serial, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	while ((got = read(test->serial_client, bytes, sizeof(bytes))) > 0)
+		assert_int_equal(write(fd, bytes, (size_t)got), got);
+	close(fd);
+}
+
 bool vm_under_test_wait_text(struct vm_under_test *test, const char *text, unsigned times)
 {
 	for (unsigned waited = 0; waited < TEXT_TIMEOUT_MS; waited += 20) {
+		pump_serial(test);
 		if (vm_under_test_count_text(test, text) > times)
 			return true;
 		vm_under_test_run_ms(test, 20);

@@ -7,6 +7,8 @@
 #define BULKHEAD_TESTS_VMM_CORE_SNAPSHOT_VM_UNDER_TEST_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include <uv.h>
 
@@ -26,23 +28,51 @@ struct vm_under_test {
 	struct error result;
 	bool ended;
 	enum vm_end why;
+	unsigned devices_failed;
+	int serial_client; /* connected to the serial port's socket; -1: not */
+};
+
+/* What a test wants different from the usual machine. */
+struct vm_under_test_machine {
+	const char *guest, *cmdline;
+	unsigned cpus;	       /* 0: 1 */
+	uint64_t memory_bytes; /* 0: 128 MiB */
+	bool hugepages;
+	const char *memory_file; /* NULL: none */
+	bool serial_socket;	 /* FOLDER/serial.socket, for input; else a file */
 };
 
 /* True when this machine can run it; otherwise a reason was printed. */
 bool vm_under_test_possible(void);
 
 void vm_under_test_init(struct vm_under_test *test);
+/* The same with other worker programs. */
+void vm_under_test_init_workers(struct vm_under_test *test, const char *worker_folder);
 void vm_under_test_destroy(struct vm_under_test *test);
 
 /* Boot guests/GUEST.elf with a disk of 1 MiB, rng and console, and this command line. */
 void vm_under_test_boot(struct vm_under_test *test, const char *guest, const char *cmdline,
 			unsigned cpus);
+/* Returns 0 or why it does not boot, also in test->result. */
+int vm_under_test_boot_machine(struct vm_under_test *test,
+			       const struct vm_under_test_machine *machine);
 
 /* Each waits for the end of the operation. Returns 0 or its error, also in test->result. */
 int vm_under_test_pause(struct vm_under_test *test);
 int vm_under_test_resume(struct vm_under_test *test);
 int vm_under_test_snapshot(struct vm_under_test *test, const char *path);
 int vm_under_test_restore(struct vm_under_test *test, const char *path, bool on_demand);
+/* With overrides (vm_config_new(), not completed; freed), as the command line would give them. */
+int vm_under_test_restore_with(struct vm_under_test *test, const char *path, bool on_demand,
+			       Bulkhead__Config__Vm *overrides);
+
+/* Begin a snapshot, run until it is in that phase (false: it was over before), wait for its end. */
+int vm_under_test_begin_snapshot(struct vm_under_test *test, const char *path);
+bool vm_under_test_run_to_phase(struct vm_under_test *test, enum snapshot_phase phase);
+int vm_under_test_wait(struct vm_under_test *test);
+
+/* The pid of the worker of that device. */
+int vm_under_test_worker_pid(struct vm_under_test *test, const char *id);
 
 /* Power off without the guest and free the VM; the broker stays. */
 void vm_under_test_end_vm(struct vm_under_test *test);
@@ -53,6 +83,16 @@ void vm_under_test_run_ms(struct vm_under_test *test, unsigned milliseconds);
 /* Run the loop until the guest has printed text more than `times` times; false after 30 s. */
 bool vm_under_test_wait_text(struct vm_under_test *test, const char *text, unsigned times);
 unsigned vm_under_test_count_text(struct vm_under_test *test, const char *text);
+
+/* Connect to the serial port's socket: what the guest prints goes where the others' does. Type
+ * text.
+ */
+void vm_under_test_connect_serial(struct vm_under_test *test);
+void vm_under_test_type(struct vm_under_test *test, const char *text);
+
+/* The last line that holds text, without its end; false: there is none. */
+bool vm_under_test_last_line(struct vm_under_test *test, const char *text, char *line,
+			     size_t bytes);
 
 /* "FOLDER/NAME". */
 const char *vm_under_test_path(struct vm_under_test *test, const char *name, char *path,
