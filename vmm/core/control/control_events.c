@@ -10,6 +10,7 @@
 
 #include "ipc/log_format.h"
 #include "vmm/core/control/control_parts.h"
+#include "vmm/core/control/control_view.h"
 
 #define MAX_PROPERTIES	  8
 #define MONITOR_LINE_SIZE 4096 /* at most PIPE_BUF: a line in a pipe comes whole or not at all */
@@ -144,10 +145,36 @@ static const struct state_event state_events[] = {
 	{ANY, VM_RESETTING, OTHER, "rebooting"},
 };
 
+static void tell_reset(struct control *control)
+{
+	bool by_host = control->reset_asked;
+
+	control->reset_asked = false;
+	control_event(control, BULKHEAD__CONTROL__EVENT_KIND__EVENT_RESET, "vm", "rebooted",
+		      "guest", by_host ? "false" : "true", "reason",
+		      by_host ? "host-qmp-system-reset" : "guest-reset", NULL);
+}
+
+static void tell_workers(struct control *control)
+{
+	const struct vm *vm = control->options.host->vm(control->options.opaque);
+
+	for (unsigned i = 0; vm && i < control_view_device_count(vm); i++) {
+		const struct worker_device *device = control_view_device(vm, i);
+		char pid_text[16];
+
+		(void)snprintf(pid_text, sizeof(pid_text), "%d", worker_device_pid(device));
+		control_event(control, OTHER, "worker", "started", "id", worker_device_id(device),
+			      "kind", worker_device_kind(device), "pid", pid_text, NULL);
+	}
+}
+
 void control_on_vm_state(struct control *control, enum vm_state from, enum vm_state to)
 {
 	if (!control)
 		return;
+	if (from == VM_BOOTING && to == VM_RUNNING)
+		tell_workers(control);
 	for (size_t i = 0; i < sizeof(state_events) / sizeof(*state_events); i++) {
 		const struct state_event *row = &state_events[i];
 
@@ -157,8 +184,7 @@ void control_on_vm_state(struct control *control, enum vm_state from, enum vm_st
 	if (to == VM_BOOTING)
 		control->vm_shutdown_told = false;
 	if (from == VM_RESETTING && to == VM_RUNNING)
-		control_event(control, BULKHEAD__CONTROL__EVENT_KIND__EVENT_RESET, "vm", "rebooted",
-			      "guest", "true", "reason", "guest-reset", NULL);
+		tell_reset(control);
 }
 
 /* The reasons that QMP knows (RunState's ShutdownCause). */

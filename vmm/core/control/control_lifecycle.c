@@ -110,10 +110,14 @@ void control_do_reboot(struct control *control, const ProtobufCMessage *request,
 	struct vm *vm = control_call_vm(call);
 	struct error err = ERROR_INIT;
 
-	(void)control;
 	(void)request;
-	if (vm && vm_reset(vm, on_done, call, &err) < 0)
+	if (!vm)
+		return;
+	control->reset_asked = true;
+	if (vm_reset(vm, on_done, call, &err) < 0) {
+		control->reset_asked = false;
 		refuse(call, &err);
+	}
 }
 
 void control_do_pause(struct control *control, const ProtobufCMessage *request,

@@ -70,7 +70,8 @@ struct control {
 	bool delete_after_shutdown;
 	bool vmm_shutdown_asked;
 	bool vm_shutdown_told; /* QMP has had its SHUTDOWN for this VM */
-	uint64_t snapshot_started_ms;
+	bool reset_asked;      /* by the operator; otherwise it is the guest's doing */
+	uint64_t snapshot_started_ms, snapshot_ended_ms; /* 0: none, not yet */
 
 	struct control_terminal terminals[CONTROL_MAX_TERMINALS];
 	unsigned terminal_count;

@@ -13,6 +13,8 @@ static void migration_event(struct control *control, const char *status)
 
 static void snapshot_ended(struct control *control, const struct error *err)
 {
+	if (control)
+		control->snapshot_ended_ms = channel_now_ms();
 	if (!err)
 		control_event(control, BULKHEAD__CONTROL__EVENT_KIND__EVENT_OTHER, "vm",
 			      "snapshotted", NULL);
@@ -52,6 +54,7 @@ void control_do_snapshot(struct control *control, const ProtobufCMessage *reques
 		return;
 	}
 	control->snapshot_started_ms = channel_now_ms();
+	control->snapshot_ended_ms = 0;
 	migration_event(control, "setup");
 	if (vm_snapshot(vm, snapshot->directory, on_snapshot, call, &err) < 0) {
 		migration_event(control, "failed");
@@ -97,8 +100,10 @@ void control_do_snapshot_progress(struct control *control, const ProtobufCMessag
 	reply.done_bytes = status.done_bytes;
 	reply.total_bytes = status.total_bytes;
 	reply.error = status.error.message;
-	if (status.phase != SNAPSHOT_NONE)
-		reply.elapsed_ms = channel_now_ms() - control->snapshot_started_ms;
+	if (status.phase != SNAPSHOT_NONE && control->snapshot_started_ms)
+		reply.elapsed_ms = (control->snapshot_ended_ms ? control->snapshot_ended_ms
+							       : channel_now_ms()) -
+				   control->snapshot_started_ms;
 	control_call_reply(call, &reply.base);
 }
 
