@@ -52,3 +52,15 @@ int on_demand_register(const struct guest_memory *memory, int device_fd, struct 
 	}
 	return fd_steal(&userfaultfd);
 }
+
+void on_demand_unregister(const struct guest_memory *memory, int userfaultfd)
+{
+	for (unsigned i = 0; i < memory->region_count; i++) {
+		struct uffdio_range range = {
+			.start = (uintptr_t)memory->regions[i].hva,
+			.len = memory->regions[i].size_bytes,
+		};
+
+		(void)ioctl(userfaultfd, UFFDIO_UNREGISTER, &range);
+	}
+}

@@ -18,4 +18,10 @@
  */
 int on_demand_register(const struct guest_memory *memory, int device_fd, struct error *err);
 
+/*
+ * End the registration although others hold copies of the userfaultfd: who waits goes on, and what
+ * is missing becomes zeros. Only when nobody needs the contents any more.
+ */
+void on_demand_unregister(const struct guest_memory *memory, int userfaultfd);
+
 #endif

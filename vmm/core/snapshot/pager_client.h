@@ -4,14 +4,15 @@
  * bulkhead-pager through the broker, passes it the memory files and every process's userfaultfd,
  * and starts another one when it dies. Loop thread.
  *
- * The rule for everybody in the core: from pager_client_start() until pager_client_is_complete(),
- * the loop thread touches no guest memory. A thread that touches a missing page waits for the
- * pager, and it is the loop thread that replaces a pager that died. Other threads (vCPUs, the
- * loop's pool) may touch what they like, from start() on.
+ * The rule for everybody in the core: the loop thread touches no guest memory while there is a
+ * client. A thread that touches a missing page waits for the pager, and it is the loop thread that
+ * replaces a pager that died. Other threads (vCPUs, the loop's pool) may touch what they like, from
+ * start() on.
  *
- * A hole of the memory file reads as zeros only through the pager or once memory is complete: who
- * looks for data in the memory's files (lseek SEEK_DATA, as a snapshot does) or gives pages back
- * (balloon) must have memory complete first.
+ * Until pager_client_is_complete() a hole in the memory's own files may be one where the snapshot
+ * has data: who looks for data there (lseek SEEK_DATA, as a snapshot does) or gives pages back
+ * (balloon) must have memory complete first. From then on the pager stays, for the pages that the
+ * snapshot has not.
  */
 #ifndef BULKHEAD_VMM_CORE_SNAPSHOT_PAGER_CLIENT_H
 #define BULKHEAD_VMM_CORE_SNAPSHOT_PAGER_CLIENT_H
@@ -41,10 +42,7 @@ struct pager_client_callbacks {
 	 * A few times at most.
 	 */
 	void (*damaged)(void *opaque, unsigned region, uint64_t offset, const char *reason);
-	/*
-	 * Everything that the snapshot holds is in memory: the client may be destroyed, and nothing
-	 * registers on demand from then on.
-	 */
+	/* Everything that the snapshot holds is in memory. Once. */
 	void (*prefault_done)(void *opaque);
 	/* The pager had died (err says how) and another one serves in its place. */
 	void (*restarted)(void *opaque, const struct error *err);
@@ -121,10 +119,10 @@ void pager_client_stats(const struct pager_client *client, struct pager_client_s
 int32_t pager_client_pid(const struct pager_client *client);
 
 /*
- * End the pager and close all userfaultfds; gone(opaque) is called from the loop when the client is
- * freed. If memory is not complete, pages that are missing become zeros: the VM must be over, its
- * vCPUs told to stop and its workers ended. Not from a callback of the client except
- * prefault_done(), ready() and failed(). Accepts NULL (gone is then called at once).
+ * End the pager and unregister the core's memory: pages that are missing become zeros, and who
+ * waits for one goes on with them. So the VM must be over, its vCPUs told to stop and its workers
+ * ended. gone(opaque) is called from the loop when the client is freed. Legal in its callbacks.
+ * Accepts NULL: gone is then called at once.
  */
 void pager_client_destroy(struct pager_client *client, void (*gone)(void *opaque), void *opaque);
 
