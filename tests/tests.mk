@@ -48,8 +48,8 @@ test-native: ## boots the bare-metal test guests on this host's KVM
 
 test-redteam: ## runs hostile workers and guests against the sandbox and prints what became of each attempt
 	$(DESCRIBE)
-	+$(SUBMAKE) programs guests
-	tests/redteam/run $(BUILD)
+	+$(SUBMAKE) programs guests redteam-programs
+	MAKEFLAGS= tests/redteam/run $(BUILD)
 
 test-lab: ## boots Debian's unmodified kernel on Bulkhead in a nested lab, in many variants
 	$(DESCRIBE)
@@ -66,5 +66,5 @@ test-asan: ## runs the cmocka tests with address and undefined-behaviour sanitiz
 
 bench: ## measures against the floor and against QEMU: a table, and build/bench.json
 	$(DESCRIBE)
-	+$(SUBMAKE) programs guests
+	+$(SUBMAKE) programs guests bench-programs
 	tests/bench/run $(BUILD)

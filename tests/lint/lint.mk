@@ -10,6 +10,9 @@ LINT_GUEST := $(filter tests/guests/% tests/lab/%,$(LINT_C))
 LINT_HOST  := $(filter-out $(LINT_GUEST),$(LINT_C))
 TIDY_FLAGS  = $(filter-out -Werror,$(filter-out -fcf-protection=full -ftrivial-auto-var-init=zero -enable-trivial%,$(ALL_CFLAGS)))
 
+# The hostile worker is compiled once for each policy (tests/redteam/redteam.mk); one of them is looked at here.
+CFLAGS_tests_redteam := -DPOLICY_HEADER='"devworkers/rng/policy.seccomp.h"' -DPOLICY=rng_policy
+
 # The object's own rule knows which headers the file includes.
 $(BUILD)/lint/%.tidy: %.c .clang-tidy tests/.clang-tidy $(OBJ)/%.o
 	mkdir -p $(@D)

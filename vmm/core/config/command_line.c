@@ -169,8 +169,8 @@ static int parse_terminal(const char *option, const char *text, Bulkhead__Config
 	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
 		size_t length = strlen(modes[i].text);
 
-		if (modes[i].has_path ? strncmp(text, modes[i].text, length)
-				      : strcmp(text, modes[i].text))
+		if (modes[i].has_path ? strncmp(text, modes[i].text, length) != 0
+				      : strcmp(text, modes[i].text) != 0)
 			continue;
 		*mode = modes[i].mode;
 		if (!modes[i].has_path)
