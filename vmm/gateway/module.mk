@@ -13,4 +13,5 @@ $(BUILD)/lib/libgateway.a: $(LLHTTP_OBJ)
 
 CFLAGS_vmm_gateway := $(LLHTTP_INCLUDE)
 CFLAGS_tests_vmm_gateway := $(LLHTTP_INCLUDE)
+CFLAGS_tests_fuzz += $(LLHTTP_INCLUDE)
 LIBS_gateway := -l:libjansson.a
