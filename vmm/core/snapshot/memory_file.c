@@ -75,18 +75,15 @@ static int memory_write_at(int fd, const uint8_t *data, size_t bytes, uint64_t o
 }
 
 /* A region on its way into its file. Chunks that lie one behind the other wait in buffer, to be
- * written with one call. */
+ * written with one call; there is always room for one more. */
 struct memory_writer {
 	const struct guest_memory_region *region;
 	int fd;
 	struct memory_index *index;
 	struct memory_progress *progress;
-	uint8_t *buffer, *chunk; /* owned */
-	uint64_t offset;	 /* of what is in buffer */
+	uint8_t *buffer; /* owned */
+	uint64_t offset; /* of what is in buffer */
 	size_t bytes;
-	/* Memory whose holes cannot be told (huge pages): read through its file, where a hole reads
-	 * as zeros; a look through the mapping would make a page of it. */
-	bool through_file;
 };
 
 static int writer_flush(struct memory_writer *writer, struct error *err)
@@ -98,57 +95,6 @@ static int writer_flush(struct memory_writer *writer, struct error *err)
 	atomic_fetch_add(&writer->progress->stored_bytes, writer->bytes);
 	writer->bytes = 0;
 	return 0;
-}
-
-static int writer_add(struct memory_writer *writer, const uint8_t *from, uint64_t offset,
-		      struct error *err)
-{
-	size_t chunk_bytes = writer->index->chunk_bytes;
-	uint8_t *copy;
-
-	if (writer->bytes &&
-	    (writer->offset + writer->bytes != offset ||
-	     writer->bytes + chunk_bytes > BATCH_BYTES) &&
-	    writer_flush(writer, err) < 0)
-		return err ? err->code : -EIO;
-	if (!writer->bytes)
-		writer->offset = offset;
-	/* Hash the copy, not the guest's memory: what is stored is what was hashed, whoever writes
-	 * there. */
-	copy = writer->buffer + writer->bytes;
-	memcpy(copy, from, chunk_bytes);
-	memory_index_add(writer->index, offset / chunk_bytes, copy);
-	writer->bytes += chunk_bytes;
-	return 0;
-}
-
-/* End of the data that begins at *offset, both within the region; holes are skipped. False: no more
- * data. */
-static bool memory_next_data(const struct guest_memory_region *region, uint64_t *offset,
-			     uint64_t *end, bool *cannot_tell)
-{
-	off_t base = (off_t)region->file_offset;
-	off_t data, hole;
-
-	*cannot_tell = false;
-	if (*offset >= region->size_bytes)
-		return false;
-	data = lseek(region->fd, base + (off_t)*offset, SEEK_DATA);
-	if (data < 0 && errno == ENXIO)
-		return false;
-	hole = data < 0 ? -1 : lseek(region->fd, data, SEEK_HOLE);
-	if (data < 0 || hole < 0) { /* a file system that cannot tell: all of it */
-		*end = region->size_bytes;
-		*cannot_tell = true;
-		return true;
-	}
-	if ((uint64_t)(data - base) >= region->size_bytes)
-		return false;
-	*offset = (uint64_t)(data - base);
-	*end = (uint64_t)(hole - base);
-	if (*end > region->size_bytes)
-		*end = region->size_bytes;
-	return true;
 }
 
 static int memory_read_at(int fd, uint8_t *data, size_t bytes, uint64_t offset, struct error *err)
@@ -169,23 +115,69 @@ static int memory_read_at(int fd, uint8_t *data, size_t bytes, uint64_t offset, 
 	return 0;
 }
 
+/*
+ * Memory is read through its file: through the mapping, a look at a page that is not there makes
+ * one. The copy is hashed, not the guest's memory: what is stored is what was hashed, whoever
+ * writes there.
+ */
+static int writer_add(struct memory_writer *writer, uint64_t offset, struct error *err)
+{
+	size_t chunk_bytes = writer->index->chunk_bytes;
+	uint8_t *copy = writer->buffer + writer->bytes;
+
+	if (writer->bytes && writer->offset + writer->bytes != offset) {
+		if (writer_flush(writer, err) < 0)
+			return err ? err->code : -EIO;
+		copy = writer->buffer;
+	}
+	if (memory_read_at(writer->region->fd, copy, chunk_bytes,
+			   writer->region->file_offset + offset, err) < 0)
+		return error_prefix(err, "guest memory");
+	if (memory_is_zero(copy, chunk_bytes))
+		return 0;
+	if (!writer->bytes)
+		writer->offset = offset;
+	memory_index_add(writer->index, offset / chunk_bytes, copy);
+	writer->bytes += chunk_bytes;
+	return writer->bytes + chunk_bytes > BATCH_BYTES ? writer_flush(writer, err) : 0;
+}
+
+/* End of the data that begins at *offset, both within the region; holes are skipped. False: no more
+ * data. */
+static bool memory_next_data(const struct guest_memory_region *region, uint64_t *offset,
+			     uint64_t *end)
+{
+	off_t base = (off_t)region->file_offset;
+	off_t data, hole;
+
+	if (*offset >= region->size_bytes)
+		return false;
+	data = lseek(region->fd, base + (off_t)*offset, SEEK_DATA);
+	if (data < 0 && errno == ENXIO)
+		return false;
+	hole = data < 0 ? -1 : lseek(region->fd, data, SEEK_HOLE);
+	if (data < 0 || hole < 0) { /* a file system that cannot tell: all of it */
+		*end = region->size_bytes;
+		return true;
+	}
+	if ((uint64_t)(data - base) >= region->size_bytes)
+		return false;
+	*offset = (uint64_t)(data - base);
+	*end = (uint64_t)(hole - base);
+	if (*end > region->size_bytes)
+		*end = region->size_bytes;
+	return true;
+}
+
 static int writer_add_range(struct memory_writer *writer, uint64_t from, uint64_t to,
 			    struct error *err)
 {
-	const struct guest_memory_region *region = writer->region;
-	size_t bytes = writer->index->chunk_bytes;
-
-	for (uint64_t at = from; at < to; at += bytes) {
-		const uint8_t *chunk = writer->through_file ? writer->chunk : region->hva + at;
-
+	for (uint64_t at = from; at < to; at += writer->index->chunk_bytes) {
 		if (atomic_load(&writer->progress->cancelled))
 			return error_set(err, -ECANCELED, "cancelled");
-		if (writer->through_file && memory_read_at(region->fd, writer->chunk, bytes,
-							   region->file_offset + at, err) < 0)
-			return error_prefix(err, "guest memory");
-		if (!memory_is_zero(chunk, bytes) && writer_add(writer, chunk, at, err) < 0)
+		if (writer_add(writer, at, err) < 0)
 			return err ? err->code : -EIO;
-		atomic_fetch_add(&writer->progress->done_bytes, bytes);
+		atomic_fetch_add(&writer->progress->done_bytes, writer->index->chunk_bytes);
 	}
 	return 0;
 }
@@ -195,7 +187,7 @@ static int writer_add_all(struct memory_writer *writer, struct error *err)
 	const struct guest_memory_region *region = writer->region;
 	uint64_t mask = writer->index->chunk_bytes - 1, next = 0, offset = 0, end;
 
-	while (memory_next_data(region, &offset, &end, &writer->through_file)) {
+	while (memory_next_data(region, &offset, &end)) {
 		offset &= ~mask;
 		if (offset < next) /* two pieces of data share a chunk */
 			offset = next;
@@ -213,17 +205,15 @@ int memory_file_write(const struct guest_memory_region *region, int fd, struct m
 		      struct memory_progress *progress, struct error *err)
 {
 	cleanup_free uint8_t *buffer = malloc(BATCH_BYTES);
-	cleanup_free uint8_t *chunk = malloc(MEMORY_FILE_CHUNK_BYTES);
 	struct memory_writer writer = {
 		.region = region,
 		.fd = fd,
 		.index = index,
 		.progress = progress,
 		.buffer = buffer,
-		.chunk = chunk,
 	};
 
-	if (!buffer || !chunk)
+	if (!buffer)
 		return error_set(err, -ENOMEM, "out of memory");
 	if (ftruncate(fd, (off_t)region->size_bytes) < 0)
 		return error_set_errno(err, -errno, "cannot be given its size");
