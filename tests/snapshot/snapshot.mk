@@ -10,3 +10,6 @@ $(STUBBORN): $(OBJ)/tests/snapshot/stubborn/main.o $(COMMON_LIBS)
 	$(CC) $(ALL_CFLAGS) $(STATIC) $^ -o $@ $(ALL_LDFLAGS) $(PROTOBUF_C)
 
 $(filter $(BUILD)/tests/vmm/core/snapshot/test_snapshot_refusals%,$(UNIT_BIN)): | $(STUBBORN)
+
+# inspect prints JSON by hand; its test reads that back with a library.
+$(BUILD)/tests/vmm/core/snapshot/test_inspect: LIBS_core += -ljansson

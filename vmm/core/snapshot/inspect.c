@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "ipc/cleanup.h"
+#include "vmm/core/snapshot/inspect_text.h"
 #include "vmm/core/snapshot/manifest.h"
 #include "vmm/core/snapshot/snapshot_reader.h"
 
@@ -56,6 +57,15 @@ static void print_hex(const ProtobufCBinaryData *data)
 		printf("%02x", data->data[i]);
 }
 
+static void print_text_disks(const Bulkhead__Config__Vm *config)
+{
+	for (size_t i = 0; i < config->n_disks; i++) {
+		printf("%s%-24s ", i ? "" : "\ndisk\n", config->disks[i]->id);
+		inspect_print_text(stdout, config->disks[i]->path);
+		printf("%s\n", config->disks[i]->read_only ? " (read-only)" : "");
+	}
+}
+
 static void print_text(const struct snapshot_reader *reader, const struct inspect_options *options)
 {
 	const Bulkhead__Snapshot__Manifest *manifest = reader->manifest;
@@ -63,12 +73,18 @@ static void print_text(const struct snapshot_reader *reader, const struct inspec
 
 	format_time(manifest, created, sizeof(created));
 	printf("snapshot   %s\n", options->path);
-	printf("made       %s by bulkhead %s, format %u\n", created, manifest->product_version,
-	       manifest->format_version);
-	printf("host       %s, %s, Linux %s\n", manifest->host->cpu_vendor,
-	       manifest->host->cpu_model, manifest->host->kernel_release);
-	printf("vm         \"%s\", %u vCPUs, %" PRIu64 " MiB of memory\n", reader->config->name,
-	       manifest->vcpu_count, reader->config->memory->size_bytes >> 20);
+	printf("made       %s by bulkhead ", created);
+	inspect_print_text(stdout, manifest->product_version);
+	printf(", format %u\nhost       ", manifest->format_version);
+	inspect_print_text(stdout, manifest->host->cpu_vendor);
+	printf(", ");
+	inspect_print_text(stdout, manifest->host->cpu_model);
+	printf(", Linux ");
+	inspect_print_text(stdout, manifest->host->kernel_release);
+	printf("\nvm         \"");
+	inspect_print_text(stdout, reader->config->name);
+	printf("\", %u vCPUs, %" PRIu64 " MiB of memory\n", manifest->vcpu_count,
+	       reader->config->memory->size_bytes >> 20);
 	printf("parent     ");
 	if (manifest->parent_digest.len)
 		print_hex(&manifest->parent_digest);
@@ -85,36 +101,16 @@ static void print_text(const struct snapshot_reader *reader, const struct inspec
 		printf("%-24s %-10s 0000:00:%02x.0 %12zu\n", manifest->devices[i]->id,
 		       manifest->devices[i]->kind, manifest->devices[i]->pci_slot,
 		       reader->devices[i]->worker_state.len);
-	for (size_t i = 0; i < reader->config->n_disks; i++)
-		printf("%s%-24s %s%s\n", i ? "" : "\ndisk\n", reader->config->disks[i]->id,
-		       reader->config->disks[i]->path,
-		       reader->config->disks[i]->read_only ? " (read-only)" : "");
+	print_text_disks(reader->config);
 	printf("\n%s\n", options->verify
 				 ? "every checksum fits"
 				 : "small files' checksums fit; --verify checks memory, too");
 }
 
-/* A JSON string; the names here are plain, paths may hold anything. */
-static void print_json_string(const char *text)
-{
-	putchar('"');
-	for (; *text; text++) {
-		unsigned char byte = (unsigned char)*text;
-
-		if (byte == '"' || byte == '\\')
-			printf("\\%c", byte);
-		else if (byte < 0x20)
-			printf("\\u%04x", byte);
-		else
-			putchar(byte);
-	}
-	putchar('"');
-}
-
 static void print_json_member(const char *name, const char *text)
 {
 	printf("\"%s\":", name);
-	print_json_string(text);
+	inspect_print_json_string(text);
 	putchar(',');
 }
 
@@ -139,7 +135,7 @@ static void print_json_lists(const struct snapshot_reader *reader)
 		printf("%s{\"id\":\"%s\",\"readonly\":%s,\"path\":", i ? "," : "",
 		       reader->config->disks[i]->id,
 		       reader->config->disks[i]->read_only ? "true" : "false");
-		print_json_string(reader->config->disks[i]->path);
+		inspect_print_json_string(reader->config->disks[i]->path);
 		putchar('}');
 	}
 	printf("]");
@@ -226,15 +222,21 @@ static int inspect_run(const struct inspect_options *options, struct error *err)
 	return result;
 }
 
+static int inspect_fail(const struct error *err)
+{
+	(void)fprintf(stderr, "bulkhead inspect: ");
+	inspect_print_text(stderr, err->message);
+	(void)fprintf(stderr, "\n");
+	return EXIT_BAD;
+}
+
 int inspect_main(int argc, char **argv)
 {
 	struct inspect_options options = {0};
 	struct error err = ERROR_INIT;
 
-	if (inspect_parse(argc, argv, &options, &err) < 0) {
-		(void)fprintf(stderr, "bulkhead inspect: %s\n", err.message);
-		return EXIT_BAD;
-	}
+	if (inspect_parse(argc, argv, &options, &err) < 0)
+		return inspect_fail(&err);
 	if (options.help) {
 		printf("Usage: bulkhead inspect DIR [--json] [--verify]\n"
 		       "Show what is in a snapshot. The checksums of all small files are always "
@@ -245,9 +247,5 @@ int inspect_main(int argc, char **argv)
 		       "bad usage.\n");
 		return EXIT_OK;
 	}
-	if (inspect_run(&options, &err) < 0) {
-		(void)fprintf(stderr, "bulkhead inspect: %s\n", err.message);
-		return EXIT_BAD;
-	}
-	return EXIT_OK;
+	return inspect_run(&options, &err) < 0 ? inspect_fail(&err) : EXIT_OK;
 }
