@@ -156,7 +156,7 @@ int vcpu_registers_capture(int system_fd, int vcpu_fd, struct vcpu_registers *re
 }
 
 /* As many as KVM takes: read-only ones (some feature MSRs) are refused when written and skipped. */
-static int registers_apply_msrs(int vcpu_fd, const struct kvm_msrs *from, bool deadline)
+static void registers_apply_msrs(int vcpu_fd, const struct kvm_msrs *from, bool deadline)
 {
 	for (unsigned i = 0; i < from->nmsrs; i++) {
 		const struct kvm_msr_entry *entry = &from->entries[i];
@@ -165,7 +165,6 @@ static int registers_apply_msrs(int vcpu_fd, const struct kvm_msrs *from, bool d
 			continue;
 		(void)registers_set_msr(vcpu_fd, entry->index, entry->data);
 	}
-	return 0;
 }
 
 int vcpu_registers_apply(int vcpu_fd, const struct vcpu_registers *registers, struct error *err)
@@ -218,4 +217,22 @@ void vcpu_registers_release(struct vcpu_registers *registers)
 	registers->xsave = NULL;
 	registers->msrs = NULL;
 	registers->cpuid = NULL;
+}
+
+int vcpu_registers_set_tsc(int vcpu_fd, uint64_t tsc)
+{
+	return registers_set_msr(vcpu_fd, MSR_TSC, tsc);
+}
+
+uint64_t vcpu_registers_tsc(const struct vcpu_registers *registers)
+{
+	for (unsigned i = 0; i < registers->msrs->nmsrs; i++)
+		if (registers->msrs->entries[i].index == MSR_TSC)
+			return registers->msrs->entries[i].data;
+	return 0;
+}
+
+void vcpu_registers_rearm_deadline(int vcpu_fd, const struct vcpu_registers *registers)
+{
+	registers_apply_msrs(vcpu_fd, registers->msrs, true);
 }

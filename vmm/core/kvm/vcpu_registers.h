@@ -49,6 +49,15 @@ int vcpu_registers_apply(int vcpu_fd, const struct vcpu_registers *registers, st
 int vcpu_registers_apply_tsc_rate(int vcpu_fd, const struct vcpu_registers *registers,
 				  struct error *err);
 
+/* Arm the LAPIC's TSC deadline timer again: after the TSC has got another value. */
+void vcpu_registers_rearm_deadline(int vcpu_fd, const struct vcpu_registers *registers);
+
+/* Set the guest's TSC to this value as of now. */
+int vcpu_registers_set_tsc(int vcpu_fd, uint64_t tsc);
+
+/* The TSC's value when the registers were captured; 0 when it is not among them. */
+uint64_t vcpu_registers_tsc(const struct vcpu_registers *registers);
+
 void vcpu_registers_release(struct vcpu_registers *registers);
 
 #endif

@@ -64,30 +64,40 @@ int restore_devices(struct restore *restore, struct error *err)
 /*
  * kvmclock goes on by the real time that has passed; the TSC must go on by as much, since the guest
  * may use either (Documentation/virt/kvm/devices/vcpu.rst, KVM_VCPU_TSC_OFFSET). Where KVM does not
- * tell the host's TSC the value of the TSC register, put back with the other MSRs, has to do.
+ * tell the host's TSC, the register is set instead, which is off by the moment that it takes.
  */
-static void restore_tsc(struct restore *restore, const Bulkhead__Vmstate__Clock *source)
+static void restore_tsc(const struct vcpu_registers *registers, int fd,
+			const Bulkhead__Vmstate__Clock *source, const struct kvm_clock_data *here)
+{
+	__int128 passed_ns = (__int128)here->clock - (__int128)source->nanoseconds;
+	uint64_t passed_ticks = (uint64_t)(passed_ns * registers->tsc_khz / NS_PER_MS);
+	uint64_t offset =
+		registers->tsc_offset + passed_ticks + (source->host_tsc - here->host_tsc);
+	struct kvm_device_attr attribute = {
+		.group = KVM_VCPU_TSC_CTRL,
+		.attr = KVM_VCPU_TSC_OFFSET,
+		.addr = (uint64_t)(uintptr_t)&offset,
+	};
+
+	if (!registers->tsc_khz || passed_ns < 0)
+		return;
+	if (source->host_tsc && (here->flags & KVM_CLOCK_HOST_TSC) && registers->has_tsc_offset &&
+	    ioctl(fd, KVM_SET_DEVICE_ATTR, &attribute) == 0)
+		return;
+	(void)vcpu_registers_set_tsc(fd, vcpu_registers_tsc(registers) + passed_ticks);
+}
+
+static void restore_tscs(struct restore *restore)
 {
 	struct kvm_clock_data here = {0};
 
-	if (!source->host_tsc || ioctl(kvm_vm_fd(restore->vm->kvm), KVM_GET_CLOCK, &here) < 0 ||
-	    !(here.flags & KVM_CLOCK_HOST_TSC))
+	if (ioctl(kvm_vm_fd(restore->vm->kvm), KVM_GET_CLOCK, &here) < 0)
 		return;
 	for (unsigned i = 0; i < restore->reader->vcpu_count; i++) {
-		const struct vcpu_registers *registers = &restore->reader->vcpus[i];
-		__int128 passed_ns = (__int128)here.clock - (__int128)source->nanoseconds;
-		uint64_t passed_ticks = (uint64_t)(passed_ns * registers->tsc_khz / NS_PER_MS);
-		uint64_t offset =
-			registers->tsc_offset + passed_ticks + (source->host_tsc - here.host_tsc);
-		struct kvm_device_attr attribute = {
-			.group = KVM_VCPU_TSC_CTRL,
-			.attr = KVM_VCPU_TSC_OFFSET,
-			.addr = (uint64_t)(uintptr_t)&offset,
-		};
+		int fd = vcpu_set_fd(restore->vm->vcpus, i);
 
-		if (registers->has_tsc_offset && registers->tsc_khz)
-			(void)ioctl(vcpu_set_fd(restore->vm->vcpus, i), KVM_SET_DEVICE_ATTR,
-				    &attribute);
+		restore_tsc(&restore->reader->vcpus[i], fd, restore->reader->vm->clock, &here);
+		vcpu_registers_rearm_deadline(fd, &restore->reader->vcpus[i]);
 	}
 }
 
@@ -102,7 +112,7 @@ int restore_vcpus(struct restore *restore, struct error *err)
 		    vcpu_registers_apply(fd, registers, err) < 0)
 			return error_prefix(err, "vcpu-%u.pb", i);
 	}
-	restore_tsc(restore, restore->reader->vm->clock);
+	restore_tscs(restore);
 	return 0;
 }
 
