@@ -301,6 +301,7 @@ static const struct policy_constant constants[] = {
 	CONSTANT(IORING_UNREGISTER_RING_FDS),
 	/* Not in every release of the headers. */
 	{"MFD_NOEXEC_SEAL", 0x8},
+	{"MFD_HUGE_2MB", 21U << 26},
 	{"SIGRTMIN_KERNEL", 32}, /* the first real-time signal as the kernel counts */
 };
 
