@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/core/config/option_blame.h"
 #include "vmm/core/config/option_string.h"
 #include "vmm/core/config/vm_config.h"
 
@@ -295,6 +296,27 @@ static int parse_vm_option(struct parse_state *state, int key, const char *text)
 	}
 }
 
+/* Only the form; what the numbers may be is for the broker, which uses them. */
+static int check_uid_range(const char *text, struct error *err)
+{
+	static const char digits[] = "0123456789";
+	size_t base = strspn(text, digits);
+	size_t count = text[base] == ':' ? strspn(text + base + 1, digits) : 0;
+
+	if (base && count && !text[base + 1 + count])
+		return 0;
+	return error_set(err, -EINVAL, "--uid-range %s: write BASE:COUNT, two numbers", text);
+}
+
+static int check_stages(const char *text, struct error *err)
+{
+	uint32_t stages;
+
+	if (sandbox_stages_parse(text, &stages, err) == 0)
+		return 0;
+	return error_prefix(err, "--allow-missing-sandbox");
+}
+
 static int parse_process_option(struct parse_state *state, int key, const char *text)
 {
 	struct command_line *line = state->line;
@@ -304,7 +326,7 @@ static int parse_process_option(struct parse_state *state, int key, const char *
 		return parse_seccomp(text, &line->seccomp, state->err);
 	case KEY_UID_RANGE:
 		line->uid_range = text;
-		return 0;
+		return check_uid_range(text, state->err);
 	case KEY_RESTORE:
 		return parse_restore(&line->restore, text, state->err);
 	case KEY_INCOMING:
@@ -317,7 +339,7 @@ static int parse_process_option(struct parse_state *state, int key, const char *
 		return 0;
 	case KEY_ALLOW_MISSING:
 		line->allow_missing = text;
-		return 0;
+		return check_stages(text, state->err);
 	case KEY_LOG_FILE:
 		line->log_file = text;
 		return 0;
@@ -396,7 +418,6 @@ int command_line_parse(int argc, char **argv, struct command_line *line, struct 
 	static const struct argp argp = {options, parse_option, NULL, documentation,
 					 NULL,	  NULL,		NULL};
 	struct parse_state state = {.line = line, .err = err};
-	int index = 0;
 
 	*line = (struct command_line){
 		.log_level = LOG_LEVEL_WARNING,
@@ -409,13 +430,9 @@ int command_line_parse(int argc, char **argv, struct command_line *line, struct 
 	if (!line->config)
 		return error_set(err, -ENOMEM, "out of memory");
 	if (argp_parse(&argp, argc, argv,
-		       ARGP_IN_ORDER | ARGP_NO_EXIT | ARGP_NO_HELP | ARGP_NO_ERRS, &index,
-		       &state)) {
+		       ARGP_IN_ORDER | ARGP_NO_EXIT | ARGP_NO_HELP | ARGP_NO_ERRS, NULL, &state)) {
 		if (!err->code)
-			error_set(err, -EINVAL,
-				  "%s: unknown option, or its value is missing; see "
-				  "bulkhead --help",
-				  index > 0 && index <= argc ? argv[index - 1] : "command line");
+			(void)option_blame(options, argc, argv, err);
 		return err->code;
 	}
 	if (line->config_file && (line->has_vm || line->restore.source_url[0]))

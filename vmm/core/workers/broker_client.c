@@ -97,7 +97,7 @@ static int client_hello(struct broker_client *client, struct error *err)
 				   NULL, NULL, err);
 
 	if (rc != 0)
-		return error_prefix(err, "broker");
+		return rc;
 	client->welcome = (Bulkhead__Broker__Welcome *)body;
 	return 0;
 }
