@@ -83,6 +83,13 @@ enum monitor_exit monitor_exit_status(enum vm_end why, const struct error *failu
 	case -ENOTDIR:
 	case -ENOEXEC:
 	case -EBUSY:
+	case -EEXIST:
+	case -EADDRINUSE:
+	case -ENAMETOOLONG:
+	case -ELOOP:
+	case -EROFS:
+	case -EFBIG:
+	case -E2BIG:
 		return MONITOR_EXIT_USAGE;
 	case -ENOTSUP:
 	case -ENODEV:
@@ -227,7 +234,7 @@ static int monitor_start_broker(struct monitor *monitor, const struct command_li
 	};
 
 	monitor->broker = broker_client_start(&options, &broker_events, monitor, err);
-	return monitor->broker ? 0 : error_prefix(err, "broker");
+	return monitor->broker ? 0 : err->code;
 }
 
 /* Give up everything that a path, a new process or another user's right could be reached with. */

@@ -213,7 +213,13 @@ int vm_load_and_run(struct vm *vm, struct error *err)
 
 	if (vm->files.kernel < 0)
 		return error_set(err, -ENOENT, "there is no kernel to start");
-	if (boot_load(&request, &vm->memory, &vm->entry, err) < 0 || vm_set_entry(vm, err) < 0)
+	if (boot_load(&request, &vm->memory, &vm->entry, err) < 0) {
+		/* It is the guest's memory that is too small, which is for the operator to set. */
+		if (err->code == -ENOMEM)
+			err->code = -E2BIG;
+		return err->code;
+	}
+	if (vm_set_entry(vm, err) < 0)
 		return err->code;
 	vm_enter_state(vm, VM_RUNNING);
 	vcpu_set_run(vm->vcpus);
