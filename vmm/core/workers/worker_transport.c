@@ -41,7 +41,7 @@ static void transport_on_activated(void *opaque, struct channel_message *message
 
 	if (message) {
 		device->state = WORKER_DEVICE_ACTIVE;
-	} else if (device->state != WORKER_DEVICE_FAILED) {
+	} else if (device->state != WORKER_DEVICE_FAILED && !device->destroying) {
 		/* What the driver set up is not acceptable (rings outside memory, …): its mistake.
 		 */
 		log_warning("device \"%s\": activation refused: %s", device->id, err->message);
