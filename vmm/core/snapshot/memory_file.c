@@ -10,9 +10,8 @@
 #include <unistd.h>
 
 #include "ipc/cleanup.h"
+#include "vmm/core/snapshot/memory_output.h"
 #include "vmm/core/snapshot/snapshot_file.h"
-
-#define BATCH_BYTES (1U << 20) /* of present chunks copied, hashed and written at a time */
 
 void memory_index_destroy(struct memory_index *index)
 {
@@ -56,44 +55,28 @@ static bool memory_is_zero(const uint8_t *data, size_t bytes)
 	return first == 0 && memcmp(data, data + sizeof(first), bytes - sizeof(first)) == 0;
 }
 
-static int memory_write_at(int fd, const uint8_t *data, size_t bytes, uint64_t offset,
-			   struct error *err)
-{
-	while (bytes) {
-		ssize_t written = pwrite(fd, data, bytes, (off_t)offset);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return error_set_errno(err, written ? -errno : -EIO,
-					       "cannot be written at %" PRIu64, offset);
-		data += written;
-		bytes -= (size_t)written;
-		offset += (uint64_t)written;
-	}
-	return 0;
-}
-
 /* A region on its way into its file. Chunks that lie one behind the other wait in buffer, to be
  * written with one call; there is always room for one more. */
 struct memory_writer {
 	const struct guest_memory_region *region;
-	int fd;
+	struct memory_output *output;
 	struct memory_index *index;
 	struct memory_progress *progress;
-	uint8_t *buffer; /* owned */
+	uint8_t *buffer; /* the output's */
 	uint64_t offset; /* of what is in buffer */
 	size_t bytes;
 };
 
 static int writer_flush(struct memory_writer *writer, struct error *err)
 {
-	if (!writer->bytes)
+	size_t bytes = writer->bytes;
+
+	if (!bytes)
 		return 0;
-	if (memory_write_at(writer->fd, writer->buffer, writer->bytes, writer->offset, err) < 0)
-		return err ? err->code : -EIO;
-	atomic_fetch_add(&writer->progress->stored_bytes, writer->bytes);
 	writer->bytes = 0;
+	if (memory_output_submit(writer->output, writer->offset, bytes, err) < 0)
+		return err ? err->code : -EIO;
+	writer->buffer = memory_output_buffer(writer->output);
 	return 0;
 }
 
@@ -139,7 +122,7 @@ static int writer_add(struct memory_writer *writer, uint64_t offset, struct erro
 		writer->offset = offset;
 	memory_index_add(writer->index, offset / chunk_bytes, copy);
 	writer->bytes += chunk_bytes;
-	return writer->bytes + chunk_bytes > BATCH_BYTES ? writer_flush(writer, err) : 0;
+	return writer->bytes + chunk_bytes > MEMORY_OUTPUT_BYTES ? writer_flush(writer, err) : 0;
 }
 
 /* End of the data that begins at *offset, both within the region; holes are skipped. False: no more
@@ -201,26 +184,36 @@ static int writer_add_all(struct memory_writer *writer, struct error *err)
 	return writer_flush(writer, err);
 }
 
+static int writer_run(struct memory_writer *writer, struct error *err)
+{
+	int result;
+
+	writer->buffer = memory_output_buffer(writer->output);
+	result = writer_add_all(writer, err);
+	return result < 0 ? result : memory_output_finish(writer->output, err);
+}
+
 int memory_file_write(const struct guest_memory_region *region, int fd, struct memory_index *index,
 		      struct memory_progress *progress, struct error *err)
 {
-	cleanup_free uint8_t *buffer = malloc(BATCH_BYTES);
 	struct memory_writer writer = {
 		.region = region,
-		.fd = fd,
 		.index = index,
 		.progress = progress,
-		.buffer = buffer,
 	};
+	int result;
 
-	if (!buffer)
-		return error_set(err, -ENOMEM, "out of memory");
 	if (ftruncate(fd, (off_t)region->size_bytes) < 0)
 		return error_set_errno(err, -errno, "cannot be given its size");
 	if (memory_index_create(index, region->size_bytes, err) < 0)
 		return err ? err->code : -ENOMEM;
-	if (writer_add_all(&writer, err) < 0)
-		return err ? err->code : -EIO;
+	writer.output = memory_output_new(fd, &progress->stored_bytes, err);
+	if (!writer.output)
+		return err ? err->code : -ENOMEM;
+	result = writer_run(&writer, err);
+	memory_output_destroy(writer.output);
+	if (result < 0)
+		return result;
 	if (fdatasync(fd) < 0)
 		return error_set_errno(err, -errno, "cannot be flushed to the disk");
 	return 0;
