@@ -23,6 +23,7 @@
 /* fds that the broker hands to every process it spawns. */
 #define SANDBOX_LOG_FD	  2 /* standard error: the log */
 #define SANDBOX_CORE_FD	  3 /* SOCK_SEQPACKET to the core */
+#define SANDBOX_BROKER_FD 5 /* SOCK_SEQPACKET to the broker: the gateway's only */
 #define SANDBOX_LAUNCH_FD 4 /* SOCK_SEQPACKET to the broker: launch, report, then closed by us */
 
 /* Stages that may be missing on a host. Bits of allow_missing and missing are 1 << stage. */

@@ -12,8 +12,8 @@
 #include "ipc/log.h"
 #include "proto/broker.pb-c.h"
 
-/* The channel, and a pidfd, a launch socket or a listener for each process. */
-#define MAX_POLL_FDS (1 + 3 * BROKER_MAX_PROCESSES)
+/* The channels, and a pidfd, a launch socket or a listener for each process. */
+#define MAX_POLL_FDS (2 + 3 * BROKER_MAX_PROCESSES)
 
 static void on_core_closed(void *owner, const struct error *err)
 {
@@ -158,6 +158,8 @@ static void broker_turn(struct broker *broker)
 	uint64_t now_ms;
 
 	poll_add(fds, &count, channel_fd(broker->channel), channel_poll_events(broker->channel));
+	poll_add(fds, &count, gateway_channel_fd(broker->gateway),
+		 gateway_channel_poll_events(broker->gateway));
 	for (unsigned i = 0; i < BROKER_MAX_PROCESSES; i++) {
 		const struct process *process = &broker->processes[i];
 
@@ -170,6 +172,10 @@ static void broker_turn(struct broker *broker)
 	if (poll(fds, count, poll_timeout_ms(broker)) < 0)
 		return; /* a signal */
 	processes_dispatch(broker, fds, count);
+	/* Before the core's: what a client asked for is declared before the core asks to open it.
+	 */
+	if (poll_happened(fds, count, gateway_channel_fd(broker->gateway)))
+		gateway_channel_dispatch(broker);
 	now_ms = channel_now_ms();
 	broker_check_deadlines(broker, now_ms);
 	channel_expire(broker->channel, now_ms);
@@ -200,6 +206,7 @@ void broker_destroy(struct broker *broker)
 				    BULKHEAD__BROKER__MESSAGE_TYPE__MESSAGE_SHUTDOWN,
 				    broker->shutdown_request_id, NULL, NULL, 0, NULL);
 	channel_destroy(broker->channel);
+	gateway_channel_close(broker);
 	uid_slot_release(&broker->uids);
 	kind_table_close(&broker->kinds);
 	fd_close(&broker->null_fd);

@@ -15,6 +15,7 @@
 #include "ipc/channel.h"
 #include "ipc/error.h"
 #include "vmm/broker/cgroup.h"
+#include "vmm/broker/gateway_channel.h"
 #include "vmm/broker/kinds.h"
 #include "vmm/broker/options.h"
 #include "vmm/broker/process.h"
@@ -28,15 +29,19 @@
 
 enum broker_state {
 	BROKER_CONFIGURING, /* legal: every request */
-	BROKER_SEALED,	    /* legal: all; DECLARE is refused */
-	BROKER_STOPPING,    /* legal: nothing; processes are being reaped */
-	BROKER_STOPPED,	    /* the loop ends */
+	BROKER_SEALED, /* legal: all; DECLARE of the core's only after a RESTORE that was asked for
+			*/
+	BROKER_STOPPING, /* legal: nothing; processes are being reaped */
+	BROKER_STOPPED,	 /* the loop ends */
 };
 
 struct broker {
 	const struct broker_options *options;
 	enum broker_state state;
-	struct channel *channel; /* to the core */
+	struct channel *channel;	 /* to the core */
+	struct gateway_channel *gateway; /* to the gateway that runs; NULL: none */
+	bool restore_asked_for; /* the core may declare once: what the snapshot's configuration
+				   names */
 	bool core_gone;
 	bool shutdown_asked; /* SHUTDOWN waits for its answer: */
 	uint32_t shutdown_request_id;
@@ -70,6 +75,9 @@ void broker_stop(struct broker *broker);
 /* ---- requests.c: what the core asks ---- */
 extern const struct channel_row broker_rows[];
 extern const size_t broker_row_count;
+/* DECLARE, whoever sent it and was allowed to. */
+int broker_declare_all(struct broker *broker, const Bulkhead__Broker__Declare *request,
+		       struct error *err);
 unsigned broker_channel_state(void *owner); /* for legal_states: enum broker_state */
 
 /* ---- spawn.c: processes, from start to reaping ---- */

@@ -46,9 +46,10 @@ struct process_recipe {
 	int program_fd;
 	const char *program; /* "bulkhead-blk" */
 	char *const *arguments;
-	int null_fd; /* becomes 0 and 1 */
-	int log_fd;  /* becomes 2 */
-	int core_fd; /* becomes 3 */
+	int null_fd;   /* becomes 0 and 1 */
+	int log_fd;    /* becomes 2 */
+	int core_fd;   /* becomes 3 */
+	int broker_fd; /* becomes 5: the process's own channel to us; -1: it has none */
 	int broker_pidfd;
 	bool map_ids; /* started by root: uid and gid are mapped; otherwise our own */
 	uint32_t uid, gid;

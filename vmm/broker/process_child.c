@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 /* Both closed by exec. */
-#define PROGRAM_FD    5
-#define BROKER_PIDFD  6
-#define FIRST_FREE_FD 7
+#define PROGRAM_FD    6
+#define BROKER_PIDFD  7
+#define FIRST_FREE_FD 8
 
 /*
  * Copies of all, above the numbers that they shall get, so that none overwrites another. Everything
@@ -24,9 +24,13 @@
  */
 static int child_place_fds(const struct process_recipe *recipe, int launch_fd, struct error *err)
 {
+	bool has_broker_fd = recipe->broker_fd >= 0;
+	const int first_closed = has_broker_fd ? PROGRAM_FD : SANDBOX_BROKER_FD;
 	const int sources[FIRST_FREE_FD] = {
-		recipe->null_fd, recipe->null_fd,    recipe->log_fd,	  recipe->core_fd,
-		launch_fd,	 recipe->program_fd, recipe->broker_pidfd};
+		recipe->null_fd,    recipe->null_fd,
+		recipe->log_fd,	    recipe->core_fd,
+		launch_fd,	    has_broker_fd ? recipe->broker_fd : recipe->null_fd,
+		recipe->program_fd, recipe->broker_pidfd};
 	int copies[FIRST_FREE_FD];
 
 	for (int i = 0; i < FIRST_FREE_FD; i++) {
@@ -35,7 +39,7 @@ static int child_place_fds(const struct process_recipe *recipe, int launch_fd, s
 			return error_set_errno(err, -errno, "duplicate fd %d", sources[i]);
 	}
 	for (int i = 0; i < FIRST_FREE_FD; i++)
-		if (dup3(copies[i], i, i >= PROGRAM_FD ? O_CLOEXEC : 0) < 0)
+		if (dup3(copies[i], i, i >= first_closed ? O_CLOEXEC : 0) < 0)
 			return error_set_errno(err, -errno, "place fd %d", i);
 	if (syscall(SYS_close_range, FIRST_FREE_FD, ~0U, 0) != 0)
 		return error_set_errno(err, -errno, "close_range");

@@ -45,6 +45,16 @@ static int on_hello(void *owner, struct channel_message *message, struct error *
 	return 0;
 }
 
+int broker_declare_all(struct broker *broker, const Bulkhead__Broker__Declare *request,
+		       struct error *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < request->n_resources; i++)
+		rc = resource_table_declare(&broker->resources, request->resources[i], err);
+	return rc;
+}
+
 static int on_declare(void *owner, struct channel_message *message, struct error *err)
 {
 	const Bulkhead__Broker__Declare *request = (const Bulkhead__Broker__Declare *)message->body;
@@ -53,10 +63,11 @@ static int on_declare(void *owner, struct channel_message *message, struct error
 	int rc = 0;
 
 	(void)err;
-	if (broker->state != BROKER_CONFIGURING)
+	if (broker->state != BROKER_CONFIGURING && !broker->restore_asked_for)
 		rc = error_set(&failure, -EPERM, "declare: the configuration is sealed");
-	for (size_t i = 0; rc == 0 && i < request->n_resources; i++)
-		rc = resource_table_declare(&broker->resources, request->resources[i], &failure);
+	broker->restore_asked_for = false;
+	if (rc == 0)
+		rc = broker_declare_all(broker, request, &failure);
 	return reply_plain(broker, message, rc, &failure);
 }
 

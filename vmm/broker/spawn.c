@@ -84,6 +84,7 @@ int broker_spawn(struct broker *broker, const char *kind, const char *device_id,
 	struct process *process = process_slot(broker);
 	struct process_recipe recipe = {
 		.core_fd = core_fd,
+		.broker_fd = -1,
 		.log_fd = log_fd >= 0 ? log_fd : broker->options->log_fd,
 	};
 	struct argument_list arguments;
@@ -105,7 +106,11 @@ int broker_spawn(struct broker *broker, const char *kind, const char *device_id,
 		.deadline_ms = channel_now_ms() + BROKER_START_MS,
 	};
 	(void)snprintf(process->device_id, sizeof(process->device_id), "%s", device_id);
-	rc = spawn_start(broker, process, &recipe, err);
+	if (helper && strcmp(kind, "gateway") == 0)
+		rc = gateway_channel_open(broker, &recipe.broker_fd, err);
+	if (rc == 0)
+		rc = spawn_start(broker, process, &recipe, err);
+	fd_close(&recipe.broker_fd);
 	return rc == 0 ? 0 : error_prefix(err, "%s \"%s\"", process->kind, device_id);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "ipc/cleanup.h"
 #include "ipc/log.h"
 #include "vmm/gateway/gateway.h"
 #include "vmm/gateway/vm_json.h"
@@ -16,6 +17,13 @@ struct core_call {
 	struct gateway *gateway;
 	core_reply_fn callback; /* NULL: abandoned */
 	void *owner;
+	/* What is sent, for calls that first go to the broker. */
+	uint16_t type;
+	const ProtobufCMessage *request;
+	const int *fds;
+	unsigned fd_count;
+	uint32_t timeout_ms;
+	ProtobufCMessage *kept_request; /* owned, until it is sent */
 };
 
 static int on_configure(void *owner, struct channel_message *message, struct error *err)
@@ -212,25 +220,88 @@ static void call_on_reply(void *opaque, struct channel_message *message, const s
 	gateway_retry_clients(gateway);
 }
 
+static int call_send(struct core_call *call, struct error *err)
+{
+	struct gateway *gateway = call->gateway;
+	int result = channel_request(gateway->core.channel, call->type, call->request, call->fds,
+				     call->fd_count, call->timeout_ms, call_on_reply, call, err);
+
+	core_link_update(&gateway->core);
+	gateway_update_timer(gateway);
+	return result;
+}
+
+/* The broker knows the files that the command names: now the core may open them. */
+static void call_on_declared(void *opaque, struct channel_message *message, const struct error *err)
+{
+	struct core_call *call = opaque;
+	struct error failure = ERROR_INIT;
+	ProtobufCMessage *request = call->kept_request;
+
+	if (message && call_send(call, &failure) == 0) {
+		call->kept_request = NULL;
+	} else {
+		/* As if the core had refused it. */
+		call->kept_request = NULL;
+		call_on_reply(call, NULL, message ? &failure : err);
+	}
+	protobuf_c_message_free_unpacked(request, NULL);
+}
+
+/* A copy that lives until the broker has answered. */
+static ProtobufCMessage *request_copy(const ProtobufCMessage *request)
+{
+	size_t bytes = protobuf_c_message_get_packed_size(request);
+	cleanup_free uint8_t *packed = malloc(bytes + 1);
+
+	if (!packed)
+		return NULL;
+	protobuf_c_message_pack(request, packed);
+	return protobuf_c_message_unpack(request->descriptor, NULL, bytes, packed);
+}
+
+static int call_declare(struct core_call *call, struct error *err)
+{
+	int result;
+
+	call->kept_request = request_copy(call->request);
+	if (!call->kept_request)
+		return error_set_errno(err, -ENOMEM, "call the core");
+	call->request = call->kept_request;
+	result = broker_link_declare(call->gateway, call->type, call->request, call_on_declared,
+				     call, err);
+	if (result < 0)
+		protobuf_c_message_free_unpacked(call->kept_request, NULL);
+	return result;
+}
+
 int core_link_call(struct gateway *gateway, uint16_t type, const ProtobufCMessage *request,
 		   const int *fds, unsigned fd_count, uint32_t timeout_ms, core_reply_fn callback,
 		   void *owner, struct core_call **call, struct error *err)
 {
 	struct core_call *made = malloc(sizeof(*made));
+	bool declares =
+		gateway->broker.channel && request && !fd_count && broker_link_is_needed(type);
 	int result;
 
 	if (!made)
 		return error_set_errno(err, -ENOMEM, "call the core");
-	*made = (struct core_call){gateway, callback, owner};
-	result = channel_request(gateway->core.channel, type, request, fds, fd_count, timeout_ms,
-				 call_on_reply, made, err);
+	*made = (struct core_call){
+		.gateway = gateway,
+		.callback = callback,
+		.owner = owner,
+		.type = type,
+		.request = request,
+		.fds = fds,
+		.fd_count = fd_count,
+		.timeout_ms = timeout_ms,
+	};
+	result = declares ? call_declare(made, err) : call_send(made, err);
 	if (result < 0) {
 		free(made);
 		return result;
 	}
 	*call = made;
-	core_link_update(&gateway->core);
-	gateway_update_timer(gateway);
 	return 0;
 }
 

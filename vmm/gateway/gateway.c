@@ -60,6 +60,7 @@ static void gateway_on_timer(void *opaque)
 
 	core_link_expire(&gateway->core, now_ms);
 	core_link_update(&gateway->core);
+	broker_link_expire(&gateway->broker, now_ms);
 	for (struct client *client = gateway->clients; client; client = client->next) {
 		if (client->ended || client->deadline_ms > now_ms)
 			continue;
@@ -77,7 +78,10 @@ static void gateway_on_timer(void *opaque)
 void gateway_update_timer(struct gateway *gateway)
 {
 	uint64_t first_ms = core_link_deadline_ms(&gateway->core);
+	uint64_t broker_ms = broker_link_deadline_ms(&gateway->broker);
 
+	if (broker_ms < first_ms)
+		first_ms = broker_ms;
 	for (const struct client *client = gateway->clients; client; client = client->next)
 		if (!client->ended && client->deadline_ms < first_ms)
 			first_ms = client->deadline_ms;
@@ -131,8 +135,10 @@ void gateway_destroy(struct gateway *gateway)
 	for (unsigned i = 0; i < gateway->listener_count; i++)
 		listener_close(&gateway->listeners[i]);
 	gateway->listener_count = 0;
-	if (gateway->loop)
+	if (gateway->loop) {
+		broker_link_destroy(&gateway->broker);
 		core_link_destroy(&gateway->core);
+	}
 	loop_destroy(gateway->loop);
 	gateway->loop = NULL;
 }

@@ -13,6 +13,7 @@
 #include "ipc/error.h"
 #include "proto/control.pb-c.h"
 #include "vmm/gateway/client.h"
+#include "vmm/gateway/broker_link.h"
 #include "vmm/gateway/core_link.h"
 
 #define GATEWAY_MAX_SOCKETS 8
@@ -28,6 +29,7 @@ struct listener {
 struct gateway {
 	struct loop *loop;
 	struct core_link core;
+	struct broker_link broker;
 	struct listener listeners[GATEWAY_MAX_SOCKETS];
 	unsigned listener_count;
 	char vm_name[64];

@@ -4,7 +4,7 @@
  * to. Started by the broker, as workers are:
  *   1. read the broker's options, set up the log;
  *   2. enter the sandbox up to its last stage;
- *   3. make the loop and the channel to the core;
+ *   3. make the loop and the channels to the core and to the broker;
  *   4. lock the sandbox and report to the broker;
  *   5. serve until the core is gone.
  */
@@ -70,13 +70,20 @@ static int parse_options(int argc, char **argv, struct gateway_options *options)
 /* Between the sandbox's stages and its lock. */
 static int prepare(void *opaque, struct error *err)
 {
-	return gateway_init(opaque, SANDBOX_CORE_FD, err);
+	struct gateway *gateway = opaque;
+
+	if (gateway_init(gateway, SANDBOX_CORE_FD, err) < 0)
+		return err->code;
+	return broker_link_init(&gateway->broker, gateway, SANDBOX_BROKER_FD, err);
 }
 
 int main(int argc, char **argv)
 {
 	struct gateway_options options = {.log_level = LOG_LEVEL_WARNING};
+	static const int keep_fds[] = {SANDBOX_BROKER_FD};
 	struct sandbox_options sandbox = {.policy = &gateway_policy,
+					  .keep_fds = keep_fds,
+					  .keep_fd_count = 1,
 					  .max_fds = GATEWAY_MAX_FDS,
 					  .max_private_bytes = GATEWAY_MAX_PRIVATE_BYTES};
 	struct error err = ERROR_INIT;

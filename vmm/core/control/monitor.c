@@ -369,8 +369,8 @@ static int monitor_start_vm(struct monitor *monitor, struct command_line *line,
 					    monitor_on_config, monitor, err);
 	if (line->restore.source_url[0])
 		return monitor_restore_from_command_line(monitor, line, err);
-	if (!line->has_vm)
-		return 0;
+	if (!line->has_vm) /* from here on the control sockets say what may be opened */
+		return broker_seal(monitor->broker, err);
 	config = line->config;
 	line->config = NULL;
 	return monitor_boot_vm(monitor, config, err);

@@ -121,7 +121,7 @@ static int monitor_create_vm(void *opaque, Bulkhead__Config__Vm *config, struct 
 		.opaque = monitor,
 		.log_fd = monitor->log_fd,
 		.seccomp = monitor->seccomp,
-		.seal_broker = !monitor->has_sockets,
+		.seal_broker = !broker_is_sealed(monitor->broker),
 	};
 
 	if (monitor->vm)

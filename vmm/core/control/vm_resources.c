@@ -10,99 +10,24 @@
 #include "ipc/cleanup.h"
 #include "ipc/log.h"
 #include "proto/broker.pb-c.h"
+#include "vmm/core/config/resources.h"
 #include "vmm/core/control/vm_parts.h"
-
-#define MAX_RESOURCES 64
-
-struct resource_list {
-	Bulkhead__Broker__Resource items[MAX_RESOURCES];
-	Bulkhead__Broker__Resource *pointers[MAX_RESOURCES];
-	char ids[MAX_RESOURCES][96];
-	size_t count;
-};
-
-static Bulkhead__Broker__Resource *resource_add(struct resource_list *list,
-						Bulkhead__Broker__ResourceKind kind,
-						const char *prefix, const char *id, char *path)
-{
-	Bulkhead__Broker__Resource *resource;
-
-	if (list->count == MAX_RESOURCES)
-		return NULL;
-	resource = &list->items[list->count];
-	bulkhead__broker__resource__init(resource);
-	(void)snprintf(list->ids[list->count], sizeof(list->ids[0]), "%s%s", prefix, id);
-	resource->id = list->ids[list->count];
-	resource->kind = kind;
-	resource->path = path;
-	list->pointers[list->count++] = resource;
-	return resource;
-}
-
-static void resource_add_terminal(struct resource_list *list, const char *id,
-				  Bulkhead__Config__SerialMode mode, char *path)
-{
-	switch (mode) {
-	case BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_FILE:
-		resource_add(list, BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_OUTPUT_FILE, id, "",
-			     path);
-		break;
-	case BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_PTY:
-		resource_add(list, BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_PTY, id, "", path);
-		break;
-	case BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_SOCKET:
-		resource_add(list, BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_LISTEN_SOCKET, id, "",
-			     path);
-		break;
-	default:
-		break;
-	}
-}
-
-static void resource_list_fill(struct resource_list *list, const Bulkhead__Config__Vm *config)
-{
-	resource_add(list, BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_KVM, "kvm", "", (char[]){""});
-	if (config->payload->kernel[0])
-		resource_add(list, BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_FILE_READ, "kernel",
-			     "", config->payload->kernel);
-	if (config->payload->initramfs[0])
-		resource_add(list, BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_FILE_READ, "initramfs",
-			     "", config->payload->initramfs);
-	if (config->memory->file[0]) {
-		Bulkhead__Broker__Resource *memory =
-			resource_add(list, BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_MEMORY_FILE,
-				     "memory", "", config->memory->file);
-		memory->size_bytes = config->memory->size_bytes;
-	}
-	for (size_t i = 0; i < config->n_disks; i++) {
-		Bulkhead__Broker__Resource *disk =
-			resource_add(list, BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_DISK,
-				     "disk:", config->disks[i]->id, config->disks[i]->path);
-		if (!disk)
-			return;
-		disk->read_only = config->disks[i]->read_only;
-		disk->direct = config->disks[i]->direct;
-	}
-	if (config->rng)
-		resource_add(list, BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_CHARACTER, "rng", "",
-			     config->rng->src);
-	resource_add_terminal(list, "serial", config->serial->mode, config->serial->path);
-	if (config->console)
-		resource_add_terminal(list, "console", config->console->mode,
-				      config->console->path);
-}
 
 int vm_resources_declare(struct vm *vm, struct error *err)
 {
-	cleanup_free struct resource_list *list = calloc(1, sizeof(*list));
+	cleanup_free struct resource_list *list = NULL;
 	Bulkhead__Broker__Declare declare = BULKHEAD__BROKER__DECLARE__INIT;
 
+	/* The gateway has declared them from what its client sent; but not what a snapshot names.
+	 */
+	if (broker_is_sealed(vm->options.broker) && !vm->restore)
+		return 0;
+	list = resource_list_new(vm->config);
 	if (!list)
 		return error_set(err, -ENOMEM, "out of memory");
-	resource_list_fill(list, vm->config);
 	if (vm_restore_is_on_demand(vm))
-		resource_add(list, BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_USERFAULTFD,
-			     "userfaultfd", "", (char[]){""});
+		(void)resource_list_add(list, BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_USERFAULTFD,
+					"userfaultfd", "", "");
 	declare.resources = list->pointers;
 	declare.n_resources = list->count;
 	return broker_declare(vm->options.broker, &declare, err);

@@ -25,7 +25,8 @@ struct broker_client {
 	Bulkhead__Broker__Welcome *welcome;
 	int pidfd;
 	struct channel_watch *watch; /* NULL: nobody polls yet */
-	bool ending;		     /* its going is expected */
+	bool sealed;
+	bool ending; /* its going is expected */
 };
 
 /* One SPAWN that waits for its answer. */
@@ -338,6 +339,14 @@ int broker_kill(struct broker_client *client, int32_t pid, struct error *err)
 
 int broker_seal(struct broker_client *client, struct error *err)
 {
-	return channel_call_sync(client->channel, MESSAGE(SEAL), NULL, NULL, 0, CALL_MS, NULL, NULL,
-				 NULL, err);
+	int rc = channel_call_sync(client->channel, MESSAGE(SEAL), NULL, NULL, 0, CALL_MS, NULL,
+				   NULL, NULL, err);
+
+	client->sealed = rc == 0;
+	return rc;
+}
+
+bool broker_is_sealed(const struct broker_client *client)
+{
+	return client->sealed;
 }

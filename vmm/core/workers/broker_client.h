@@ -116,7 +116,9 @@ int broker_spawn_sync(struct broker_client *client, const char *kind, const char
  */
 int broker_kill(struct broker_client *client, int32_t pid, struct error *err);
 
-/* From now on nothing more can be declared. Synchronous. */
+/* From now on we cannot declare any more (once, for a restore that a client asked for).
+ * Synchronous. */
 int broker_seal(struct broker_client *client, struct error *err);
+bool broker_is_sealed(const struct broker_client *client);
 
 #endif

@@ -24,7 +24,8 @@ int broker_snapshot_open(struct broker_client *broker, const char *path, bool cr
 			       : BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_DIRECTORY_READ;
 	declare.resources = resources;
 	declare.n_resources = 1;
-	if (broker_declare(broker, &declare, err) < 0)
+	/* Sealed: the gateway has declared it. */
+	if (!broker_is_sealed(broker) && broker_declare(broker, &declare, err) < 0)
 		return err->code;
 	request.id = id;
 	return channel_call_sync(broker_client_channel(broker), MESSAGE(SNAPSHOT_OPEN),
