@@ -303,6 +303,10 @@ void worker_device_finish_request(struct worker_device *device, const struct err
 	device->context->events->changed(device->context->opaque, device);
 	if (done)
 		done(opaque, device, err ? &failure : NULL);
+	/* They may have ended the VM: nothing may be posted any more for what is about to be freed.
+	 */
+	if (device->destroying)
+		return;
 	if (device->reset_queued && !device->request_open)
 		worker_device_start_queued_reset(device);
 	task_post(device->context->tasks, &device->wishes_task);
