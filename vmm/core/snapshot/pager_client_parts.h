@@ -31,7 +31,8 @@ struct pager_link {
 	int32_t pid; /* 0: not started yet, or killed */
 	bool serving;
 	bool spawning, watching;
-	unsigned in_flight; /* ADD_PROCESS, REMOVE_PROCESS, PREFAULT */
+	struct error closed; /* while it was spawning */
+	unsigned in_flight;  /* ADD_PROCESS, REMOVE_PROCESS, PREFAULT */
 	bool stats_asked;
 	bool prefault_told;
 };

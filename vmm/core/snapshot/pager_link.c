@@ -139,7 +139,11 @@ static void link_on_closed(void *owner, const struct error *err)
 	struct pager_link *link = owner;
 
 	channel_watch_stop(&link->watch);
-	pager_link_lost(link, err);
+	/* The broker is about to say why it could not be started. */
+	if (link->spawning)
+		link->closed = *err;
+	else
+		pager_link_lost(link, err);
 }
 
 /* ---- the conversation ---- */
@@ -283,8 +287,8 @@ static void link_on_spawned(void *opaque, int32_t pid, uint32_t uid, const struc
 	if (!link->client) {
 		link_kill(link);
 		link_free_unused(link);
-	} else if (err) {
-		pager_link_lost(link, err);
+	} else if (err || link->closed.code) {
+		pager_link_lost(link, err ? err : &link->closed);
 	} else {
 		link_configure(link);
 	}
