@@ -86,6 +86,21 @@ void control_call_fail_text(struct control_call *call, int code, const char *for
 	control_call_fail(call, &err);
 }
 
+void control_call_fail_operation(struct control_call *call, const struct error *err)
+{
+	struct error failure = *err;
+
+	switch (err->code) {
+	case -EBUSY:
+	case -EBADFD:
+	case -EOPNOTSUPP:
+		break;
+	default:
+		failure.code = -EIO;
+	}
+	control_call_fail(call, &failure);
+}
+
 void control_call_reply_early(struct control_call *call)
 {
 	if (call->gateway)

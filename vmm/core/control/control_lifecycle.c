@@ -15,7 +15,7 @@ static void on_done(void *opaque, struct vm *vm, const struct error *err)
 
 	(void)vm;
 	if (err)
-		control_call_fail(call, err);
+		control_call_fail_operation(call, err);
 	else
 		control_call_reply(call, NULL);
 }
@@ -25,7 +25,7 @@ static void refuse(struct control_call *call, struct error *err)
 {
 	if (err->code == -EINVAL)
 		err->code = -EBADFD;
-	control_call_fail(call, err);
+	control_call_fail_operation(call, err);
 }
 
 static void finish(struct control_call *call, int result, struct error *err)
@@ -99,9 +99,14 @@ void control_do_boot(struct control *control, const ProtobufCMessage *request,
 	(void)request;
 	if (!vm)
 		return;
+	if (vm_state(vm) != VM_CREATED && vm_state(vm) != VM_SHUTDOWN) {
+		control_call_fail_text(call, -EBADFD, "cannot boot: the VM is %s",
+				       vm_state_name(vm_state(vm)));
+		return;
+	}
 	control->terminal_count = 0;
 	if (vm_boot(vm, on_done, call, &err) < 0)
-		refuse(call, &err);
+		control_call_fail_operation(call, &err);
 }
 
 void control_do_reboot(struct control *control, const ProtobufCMessage *request,

@@ -105,6 +105,10 @@ void control_call_fail(struct control_call *call, const struct error *err);
 void control_call_fail_text(struct control_call *call, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The same for what was tried and failed: whatever errno the kernel gave for a file or a device,
+ * the request was in order, and this says so. */
+void control_call_fail_operation(struct control_call *call, const struct error *err);
+
 /* Answer, but keep the call until what it has begun ends with one of the above. */
 void control_call_reply_early(struct control_call *call);
 

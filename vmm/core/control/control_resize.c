@@ -16,7 +16,7 @@ static void on_resized(void *opaque, struct worker_device *device, const struct 
 
 	(void)device;
 	if (err)
-		control_call_fail(call, err);
+		control_call_fail_operation(call, err);
 	else
 		control_call_reply(call, NULL);
 }
@@ -52,5 +52,5 @@ void control_do_resize_disk(struct control *control, const ProtobufCMessage *req
 	update.size_bytes = resize->size_bytes;
 	bytes = bulkhead__blk__update__pack(&update, packed);
 	if (worker_device_update(device, packed, bytes, NULL, 0, on_resized, call, &err) < 0)
-		control_call_fail(call, &err);
+		control_call_fail_operation(call, &err);
 }

@@ -33,7 +33,7 @@ static void on_snapshot(void *opaque, struct vm *vm, const struct error *err)
 	(void)vm;
 	snapshot_ended(call->control, err);
 	if (err)
-		control_call_fail(call, err);
+		control_call_fail_operation(call, err);
 	else
 		control_call_reply(call, NULL);
 }
@@ -58,7 +58,7 @@ void control_do_snapshot(struct control *control, const ProtobufCMessage *reques
 	migration_event(control, "setup");
 	if (vm_snapshot(vm, snapshot->directory, on_snapshot, call, &err) < 0) {
 		migration_event(control, "failed");
-		control_call_fail(call, &err);
+		control_call_fail_operation(call, &err);
 		return;
 	}
 	migration_event(control, "active");
@@ -124,6 +124,19 @@ void control_do_snapshot_cancel(struct control *control, const ProtobufCMessage 
 		control_call_reply(call, NULL);
 }
 
+/* A snapshot that is not there, or an override that cannot fit, is a field of the request. */
+static void restore_failed(struct control_call *call, const struct error *err)
+{
+	struct error failure = *err;
+
+	if (err->code == -ENOENT || err->code == -EINVAL) {
+		failure.code = -EINVAL;
+		control_call_fail(call, &failure);
+	} else {
+		control_call_fail_operation(call, err);
+	}
+}
+
 static void on_restored(void *opaque, const struct error *err)
 {
 	struct control_call *call = opaque;
@@ -134,7 +147,7 @@ static void on_restored(void *opaque, const struct error *err)
 		control_call_reply(call, NULL);
 		return;
 	}
-	control_call_fail(call, err);
+	restore_failed(call, err);
 }
 
 void control_do_restore(struct control *control, const ProtobufCMessage *request,
@@ -155,5 +168,5 @@ void control_do_restore(struct control *control, const ProtobufCMessage *request
 	control_event(control, BULKHEAD__CONTROL__EVENT_KIND__EVENT_OTHER, "vm", "restoring", NULL);
 	if (host->restore_vm(control->options.opaque, (const Bulkhead__Control__Restore *)request,
 			     on_restored, call, &err) < 0)
-		control_call_fail(call, &err);
+		restore_failed(call, &err);
 }
