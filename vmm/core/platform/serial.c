@@ -138,6 +138,22 @@ static void apply_registers(struct serial *serial, const Bulkhead__Platform__Ser
 	serial->transmit_interrupt = state->transmit_interrupt;
 }
 
+/*
+ * What was typed while the machine was being restored comes behind what had been when it was saved.
+ */
+static void restore_received(struct serial *serial, const ProtobufCBinaryData *saved)
+{
+	uint8_t typed[SERIAL_RECEIVE_BYTES];
+	size_t typed_count = serial->received_count;
+
+	memcpy(typed, serial->received, typed_count);
+	serial->received_count = 0;
+	for (size_t i = 0; i < saved->len; i++)
+		serial->received[serial->received_count++] = saved->data[i];
+	for (size_t i = 0; i < typed_count && serial->received_count < SERIAL_RECEIVE_BYTES; i++)
+		serial->received[serial->received_count++] = typed[i];
+}
+
 int serial_restore(struct serial *serial, const Bulkhead__Platform__Serial *state,
 		   struct error *err)
 {
@@ -151,9 +167,7 @@ int serial_restore(struct serial *serial, const Bulkhead__Platform__Serial *stat
 				 state->received.len, state->output.len);
 	pthread_mutex_lock(&serial->lock);
 	apply_registers(serial, state);
-	serial->received_count = 0;
-	for (size_t i = 0; i < state->received.len; i++)
-		serial->received[serial->received_count++] = state->received.data[i];
+	restore_received(serial, &state->received);
 	serial->output_head = serial->output_tail = 0;
 	/* With nobody to read it there is no reason to keep it. */
 	for (size_t i = 0; serial->connected && i < state->output.len; i++)

@@ -266,6 +266,22 @@ static void saved_state_continues_in_another_port(void **state)
 	assert_int_equal(bytes[0], 'o');
 }
 
+static void what_is_typed_during_a_restore_comes_behind_what_was_saved(void **state)
+{
+	struct serial_case *test = *state;
+	Bulkhead__Platform__Serial saved = BULKHEAD__PLATFORM__SERIAL__INIT;
+	static uint8_t buffer[SERIAL_STATE_BYTES];
+
+	give(test, "a");
+	serial_save(test->serial, &saved, buffer);
+	serial_reset(test->serial);
+	give(test, "b"); /* the new port is as after power-on, without a FIFO */
+	assert_int_equal(serial_restore(test->serial, &saved, NULL), 0);
+	assert_int_equal(in(test, DATA), 'a');
+	assert_int_equal(in(test, DATA), 'b');
+	assert_false(in(test, LSR) & LSR_READY);
+}
+
 static void hostile_saved_state_is_refused(void **state)
 {
 	struct serial_case *test = *state;
@@ -303,6 +319,7 @@ int main(void)
 		TEST(fifo_control_clears_input_but_not_sent_output),
 		TEST(wide_accesses_are_byte_accesses),
 		TEST(saved_state_continues_in_another_port),
+		TEST(what_is_typed_during_a_restore_comes_behind_what_was_saved),
 		TEST(hostile_saved_state_is_refused),
 	};
 
