@@ -12,14 +12,21 @@
 #include "ipc/log.h"
 #include "vmm/core/workers/worker_device_parts.h"
 
+/* What the device is made of is the worker's alone once it has it. */
+static void worker_device_close_fds(struct worker_device *device)
+{
+	for (unsigned i = 0; i < device->fd_count; i++)
+		fd_close(&device->fds[i]);
+	device->fd_count = 0;
+}
+
 static void worker_device_free(struct worker_device *device)
 {
 	channel_destroy(device->channel);
 	virtio_pci_destroy(device->transport);
 	if (device->configured)
 		bulkhead__worker__configured__free_unpacked(device->configured, NULL);
-	for (unsigned i = 0; i < device->fd_count; i++)
-		fd_close(&device->fds[i]);
+	worker_device_close_fds(device);
 	fd_close(&device->inflight_fd);
 	free(device->config);
 	free(device->saved_state);
@@ -159,6 +166,7 @@ static void worker_device_on_spawned(void *opaque, int32_t pid, uint32_t uid,
 	}
 	if (worker_request_configure(device, &failure) < 0)
 		worker_device_lost(device, &failure);
+	worker_device_close_fds(device);
 }
 
 static int worker_device_connect(struct worker_device *device, struct error *err)
