@@ -43,7 +43,7 @@ test-docs: ## checks that the manual and the programs' --help agree
 
 test-native: ## boots the bare-metal test guests on this host's KVM
 	$(DESCRIBE)
-	+$(SUBMAKE) programs guests
+	+$(SUBMAKE) programs guests native-helpers
 	tests/native/run $(BUILD)
 
 test-redteam: ## runs hostile workers and guests against the sandbox and prints what became of each attempt

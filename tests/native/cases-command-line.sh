@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 # The command line: what is refused, and how it is said. Nothing is started for any of these.
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 # The end of any of a VM's processes, at any moment. That nothing is left is checked after every case; here it
 # is checked after every round, too.
@@ -26,7 +27,8 @@ case_death_sigint_to_the_terminal() {
 	sleep 0.3
 	kill -INT "$(vm_pids | head -n 1)"
 	wait "$script"
-	[ $? -eq 0 ] || fail "status $?"
+	status=$?
+	[ $status -eq 0 ] || fail "status $status"
 }
 workers_or_core_run() { [ "$(vm_pids | wc -l)" -ge 2 ]; }
 

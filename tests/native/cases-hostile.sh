@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 # Guests that program the machine at random. The guest checks at its end that every device works again.
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 # What /proc says of a running VM's processes.
 
@@ -35,7 +36,7 @@ expect_locked() { # PID: every thread of it
 
 watch_with_all_devices() {
 	all_devices
-	watch_start "${devices[@]}" --cpus boot=2 "$@"
+	watch_start "${devices[@]}" --cpus boot=2
 	workers="$(worker_pid disk0) $(worker_pid rng) $(worker_pid console)"
 	[ "$(wc -w <<<"$workers")" -eq 3 ] || fail "there are not three workers: $workers"
 }
@@ -63,15 +64,15 @@ case_sandbox_of_the_core() {
 }
 
 case_sandbox_ids_differ() {
-	local pid ids='' id
+	local pid seen='' id
 	[ "$(id -u)" = 0 ] || skip "an ordinary user has one id for all"
 	watch_with_all_devices
 	for pid in "$core" $workers; do
 		id=$(id_of "$pid" Uid)
 		[ "$id" -ne 0 ] || fail "process $pid is root"
 		[ "$(id_of "$pid" Gid)" -ne 0 ] || fail "process $pid has root's group"
-		[[ " $ids " != *" $id "* ]] || fail "two processes have the uid $id"
-		ids+=" $id"
+		[[ " $seen " != *" $id "* ]] || fail "two processes have the uid $id"
+		seen+=" $id"
 	done
 	vm_quit
 }

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 # The serial port and the virtio console at everything they can be connected to. The guest echoes letters.
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 # Started by an ordinary user who may open /dev/kvm: the same sandbox, by user namespaces.
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 # What the cases are made of. A case runs in a subshell, with its own folder $T and its own VM name $NAME;
 # it ends with fail, skip, or by returning 0.
@@ -35,7 +36,7 @@ skip() { echo "$*" >"$T/reason"; exit "$SKIP"; }
 
 # Pids of the VM NAME (a basic regular expression; default ours): core, broker, workers.
 vm_pids() {
-	local name=${1:-$NAME[a-z0-9-]*}
+	local name=${1:-${NAME}[a-z0-9-]*}
 	grep -lsz "^--vm-name=$name\$\|^$name\$" /proc/[0-9]*/cmdline 2>/dev/null |
 		sed 's|/proc/\([0-9]*\)/.*|\1|'
 }
@@ -59,7 +60,7 @@ wait_until() { # SECONDS COMMAND…
 	done
 }
 
-vm_is_gone() { [ -z "$(vm_pids "$@")" ]; }
+vm_is_gone() { [ -z "$(vm_pids)" ]; }
 
 # Nothing of our VMs is left within SETTLE_MS.
 vm_left_nothing() {
@@ -84,7 +85,7 @@ case_check_left() {
 		left=$(describe_left)
 		echo "${left//$'\n'/; }" >"$T/reason"
 		echo "$left" >>"$T/case.out"
-		kill_named "$NAME[a-z0-9-]*"
+		kill_named "${NAME}[a-z0-9-]*"
 		return 1
 	fi
 	left=$(find "$T" -type s 2>/dev/null)
@@ -120,7 +121,7 @@ vm_start() {
 # Like vm_start with the guest that asks its devices again and again; returns when it does.
 watch_start() {
 	vm_start --kernel "$(guest watch)" --memory size=32M "$@"
-	wait_until 30 grep -q '^TICK 0 ' "$T/out" || fail "the guest does not come up: $(tail -n 1 "$T/err")"
+	wait_until 30 grep -Eq '^TICK 0( |$)' "$T/out" || fail "the guest does not come up: $(tail -n 1 "$T/err")"
 }
 
 tell() { echo -n "$1" >&"$input"; }
@@ -187,4 +188,9 @@ children() { cat /proc/"$1"/task/*/children 2>/dev/null; }
 broker_pid() { children "$core" | tr -d ' '; }
 
 # The process of a device: worker_pid rng
-worker_pid() { grep -lsz "^--device-id=$1\$" $(children "$(broker_pid)" | tr ' ' '\n' | sed 's|.*[0-9].*|/proc/&/cmdline|') /dev/null | sed 's|/proc/\([0-9]*\)/.*|\1|'; }
+worker_pid() {
+	local pid
+	for pid in $(children "$(broker_pid)"); do
+		grep -qsz "^--device-id=$1\$" "/proc/$pid/cmdline" && echo "$pid"
+	done
+}
