@@ -106,7 +106,7 @@ static int call(struct pager_fixture *fixture, uint16_t type, const ProtobufCMes
 	return ret;
 }
 
-static int launch(struct pager_fixture *fixture, struct error *err)
+int pager_fixture_launch(struct pager_fixture *fixture, struct error *err)
 {
 	const char *build = getenv("BULKHEAD_BUILD");
 	char program[256];
@@ -127,7 +127,7 @@ int pager_fixture_start(struct pager_fixture *fixture, struct error *err)
 	Bulkhead__Pager__Region *regions[] = {&region};
 	cleanup_fd int index_fd = saved_memory_index_file(&fixture->saved);
 	const int fds[] = {index_fd, fixture->userfaultfd, fixture->saved.fd};
-	int ret = launch(fixture, err);
+	int ret = pager_fixture_launch(fixture, err);
 
 	if (ret < 0)
 		return ret;
@@ -148,13 +148,15 @@ void pager_fixture_kill(struct pager_fixture *fixture)
 	fixture->channel = NULL;
 }
 
-static void open_device(struct pager_fixture *fixture)
+struct pager_fixture *pager_fixture_get(void **state)
 {
-	fixture->device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
-	if (fixture->device >= 0)
-		return;
-	print_message("skip: /dev/userfaultfd cannot be opened: %s\n", strerror(errno));
-	skip();
+	struct pager_fixture *fixture = *state;
+
+	if (fixture->device < 0) {
+		print_message("skip: /dev/userfaultfd cannot be opened\n");
+		skip();
+	}
+	return fixture;
 }
 
 int pager_fixture_setup(void **state)
@@ -164,13 +166,15 @@ int pager_fixture_setup(void **state)
 	int memory_fd;
 
 	*state = fixture;
-	fixture->device = fixture->userfaultfd = -1;
+	fixture->userfaultfd = -1;
+	fixture->device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
 	saved_memory_make(&fixture->saved, FIXTURE_CHUNKS, FIXTURE_CHUNK_BYTES);
 	memory_fd = memfd_create("memory", MFD_CLOEXEC);
 	if (memory_fd < 0 || ftruncate(memory_fd, (off_t)FIXTURE_BYTES) < 0 ||
 	    guest_memory_add_region(&fixture->memory, 0, FIXTURE_BYTES, memory_fd, 0, &err) < 0)
 		return -1;
-	open_device(fixture);
+	if (fixture->device < 0)
+		return 0;
 	fixture->userfaultfd = on_demand_register(&fixture->memory, fixture->device, &err);
 	if (fixture->userfaultfd < 0)
 		print_error("%s\n", err.message);
@@ -181,9 +185,12 @@ int pager_fixture_setup_serving(void **state)
 {
 	struct error err = ERROR_INIT;
 
+	struct pager_fixture *fixture;
+
 	if (pager_fixture_setup(state) < 0)
 		return -1;
-	if (pager_fixture_start(*state, &err) == 0)
+	fixture = *state;
+	if (fixture->device < 0 || pager_fixture_start(fixture, &err) == 0)
 		return 0;
 	print_error("%s\n", err.message);
 	return -1;

@@ -36,13 +36,18 @@ struct pager_fixture {
 	char reason[ERROR_MESSAGE_SIZE];
 };
 
-/* A cmocka setup: memory that is registered, no pager yet. Skips where there is no userfaultfd. */
+/* A cmocka setup: memory that is registered, no pager yet. */
 int pager_fixture_setup(void **state);
 /* The same and a pager that serves. */
 int pager_fixture_setup_serving(void **state);
 int pager_fixture_teardown(void **state);
 
-/* Start a pager and configure it. */
+/* For tests that need userfaultfd: skips where there is none. */
+struct pager_fixture *pager_fixture_get(void **state);
+
+/* Start a pager. */
+int pager_fixture_launch(struct pager_fixture *fixture, struct error *err);
+/* The same and configure it. */
 int pager_fixture_start(struct pager_fixture *fixture, struct error *err);
 /* Kill the pager as if it had crashed. */
 void pager_fixture_kill(struct pager_fixture *fixture);

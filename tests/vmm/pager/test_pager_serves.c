@@ -22,7 +22,7 @@ static uint8_t *memory_of(const struct pager_fixture *fixture)
 
 static void all_memory_is_as_it_was_saved(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	Bulkhead__Pager__Stats stats;
 
 	assert_memory_equal(memory_of(fixture), fixture->saved.content, FIXTURE_BYTES);
@@ -35,7 +35,7 @@ static void all_memory_is_as_it_was_saved(void **state)
 
 static void one_fault_brings_the_whole_chunk(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	uint64_t chunk = 3 * (uint64_t)FIXTURE_CHUNK_BYTES;
 	Bulkhead__Pager__Stats stats;
 
@@ -52,7 +52,7 @@ static void one_fault_brings_the_whole_chunk(void **state)
 
 static void what_was_written_meanwhile_stays(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	struct mapper other;
 	struct error err = ERROR_INIT;
 
@@ -68,7 +68,7 @@ static void what_was_written_meanwhile_stays(void **state)
 /* Every process waits for the same pages at the same time, in another order each. */
 static void many_processes_at_once_all_see_what_was_saved(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	struct mapper mappers[MAPPERS];
 	struct error err = ERROR_INIT;
 
@@ -95,7 +95,7 @@ static void many_processes_at_once_all_see_what_was_saved(void **state)
 
 static void prefault_brings_all_that_was_saved_and_no_hole(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	Bulkhead__Pager__Stats stats;
 
 	pager_fixture_prefault(fixture, true);
@@ -112,7 +112,7 @@ static void prefault_brings_all_that_was_saved_and_no_hole(void **state)
 
 static void prefault_that_is_stopped_goes_on_later(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 
 	pager_fixture_prefault(fixture, true);
 	pager_fixture_prefault(fixture, false);
@@ -124,7 +124,7 @@ static void prefault_that_is_stopped_goes_on_later(void **state)
 static void a_page_that_was_given_back_reads_as_zeros(void **state)
 {
 	static const uint8_t zeros[FIXTURE_PAGE];
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 
 	assert_memory_equal(memory_of(fixture), fixture->saved.content, FIXTURE_PAGE);
 	assert_int_equal(fallocate(fixture->memory.regions[0].fd,
@@ -137,7 +137,7 @@ static void a_page_that_was_given_back_reads_as_zeros(void **state)
 
 static void a_process_that_left_can_come_again(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	struct error err = ERROR_INIT;
 	struct mapper other;
 
@@ -153,12 +153,27 @@ static void a_process_that_left_can_come_again(void **state)
 	}
 }
 
+static void nothing_is_asked_of_a_pager_before_it_is_configured(void **state)
+{
+	struct pager_fixture *fixture = *state;
+	struct error err = ERROR_INIT;
+
+	if (pager_fixture_launch(fixture, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_true(pager_fixture_add(fixture, 1, fixture->saved.fd, 1U << 30, &err) < 0);
+	assert_int_equal(fixture->closed_count, 1);
+	pager_fixture_kill(fixture); /* its channel is gone: it ends with an error */
+}
+
+#define ALONE(test)                                                                                \
+	cmocka_unit_test_setup_teardown(test, pager_fixture_setup, pager_fixture_teardown)
 #define SERVING(test)                                                                              \
 	cmocka_unit_test_setup_teardown(test, pager_fixture_setup_serving, pager_fixture_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		ALONE(nothing_is_asked_of_a_pager_before_it_is_configured),
 		SERVING(all_memory_is_as_it_was_saved),
 		SERVING(one_fault_brings_the_whole_chunk),
 		SERVING(what_was_written_meanwhile_stays),

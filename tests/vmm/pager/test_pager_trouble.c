@@ -47,7 +47,7 @@ static void assert_never_placed(struct pager_fixture *fixture, uint64_t chunk)
 
 static void nothing_of_a_damaged_chunk_is_ever_seen(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	struct mapper victim;
 
 	saved_memory_flip_bit(&fixture->saved, 2 * CHUNK + CHUNK - 1);
@@ -64,7 +64,7 @@ static void nothing_of_a_damaged_chunk_is_ever_seen(void **state)
 
 static void a_file_that_is_cut_short_is_told(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	struct mapper victim;
 
 	assert_int_equal(ftruncate(fixture->saved.fd, (off_t)(6 * CHUNK + 100)), 0);
@@ -81,7 +81,7 @@ static void a_file_that_is_cut_short_is_told(void **state)
 
 static void prefault_over_damage_tells_and_is_never_done(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 
 	saved_memory_flip_bit(&fixture->saved, 30 * CHUNK);
 	pager_fixture_prefault(fixture, true);
@@ -95,7 +95,7 @@ static void prefault_over_damage_tells_and_is_never_done(void **state)
 
 static void a_file_of_another_size_is_refused(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	struct error err = ERROR_INIT;
 
 	assert_int_equal(ftruncate(fixture->saved.fd, (off_t)(FIXTURE_BYTES + 1)), 0);
@@ -105,7 +105,7 @@ static void a_file_of_another_size_is_refused(void **state)
 
 static void something_that_is_no_userfaultfd_is_refused(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	cleanup_fd int other = eventfd(1, 0);
 	struct error err = ERROR_INIT;
 
@@ -117,7 +117,7 @@ static void something_that_is_no_userfaultfd_is_refused(void **state)
 static void addresses_that_cannot_be_are_refused(void **state)
 {
 	const uint64_t bad[] = {0, 17, UINT64_MAX - 4095, UINT64_C(1) << 62};
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	struct error err = ERROR_INIT;
 	struct mapper liar;
 
@@ -131,7 +131,7 @@ static void addresses_that_cannot_be_are_refused(void **state)
 /* It says that its memory is a chunk further up than it is. */
 static void a_lie_about_an_address_puts_no_byte_anywhere_wrong(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	struct error err = ERROR_INIT;
 	struct mapper liar;
 
@@ -146,7 +146,7 @@ static void a_lie_about_an_address_puts_no_byte_anywhere_wrong(void **state)
 
 static void a_fault_outside_guest_memory_ends_the_service(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	struct error err = ERROR_INIT;
 	struct mapper liar;
 
@@ -163,7 +163,7 @@ static void a_fault_outside_guest_memory_ends_the_service(void **state)
 /* Who shares the descriptor can make it block; nobody else shall wait for that. */
 static void a_userfaultfd_that_blocks_stops_only_its_owner(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	struct mapper hostile, honest;
 
 	add_mapper(fixture, &hostile, 1);
@@ -181,7 +181,7 @@ static void a_userfaultfd_that_blocks_stops_only_its_owner(void **state)
 
 static void a_fault_that_died_with_a_pager_is_asked_again(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	struct uffd_msg lost;
 	struct pollfd ready = {.events = POLLIN};
 	struct error err = ERROR_INIT;
@@ -202,7 +202,7 @@ static void a_fault_that_died_with_a_pager_is_asked_again(void **state)
 
 static void memory_survives_pagers_that_are_killed_while_they_serve(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	struct error err = ERROR_INIT;
 	struct mapper waiting;
 
@@ -227,7 +227,7 @@ static void memory_survives_pagers_that_are_killed_while_they_serve(void **state
 static void a_pager_of_complete_memory_gives_zeros_and_needs_no_file(void **state)
 {
 	static const uint8_t zeros[FIXTURE_PAGE];
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	struct error err = ERROR_INIT;
 
 	fixture->complete = true;
@@ -239,8 +239,11 @@ static void a_pager_of_complete_memory_gives_zeros_and_needs_no_file(void **stat
 static void a_pager_ends_with_the_core(void **state)
 {
 	struct pager_fixture *fixture = *state;
+	struct error err = ERROR_INIT;
 	int status;
 
+	if (pager_fixture_launch(fixture, &err) < 0)
+		fail_msg("%s", err.message);
 	channel_destroy(fixture->channel);
 	fixture->channel = NULL;
 	status = worker_launch_reap(&fixture->process, 2000);
@@ -268,7 +271,7 @@ int main(void)
 		SERVING(a_fault_that_died_with_a_pager_is_asked_again),
 		SERVING(memory_survives_pagers_that_are_killed_while_they_serve),
 		ALONE(a_pager_of_complete_memory_gives_zeros_and_needs_no_file),
-		SERVING(a_pager_ends_with_the_core),
+		ALONE(a_pager_ends_with_the_core),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

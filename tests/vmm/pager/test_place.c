@@ -69,7 +69,7 @@ static uint64_t address_of(const struct pager_fixture *fixture, unsigned page)
 
 static void pages_that_are_there_stay_and_the_others_come(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	const uint8_t *memory = fixture->memory.regions[0].hva;
 	cleanup_free uint8_t *from = malloc(BYTES);
 	uint8_t old[FIXTURE_PAGE];
@@ -93,7 +93,7 @@ static void pages_that_are_there_stay_and_the_others_come(void **state)
 
 static void zeros_go_around_pages_too(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	const uint8_t *memory = fixture->memory.regions[0].hva;
 	uint8_t old[FIXTURE_PAGE];
 	uint64_t placed = 0;
@@ -114,7 +114,7 @@ static void zeros_go_around_pages_too(void **state)
 /* The page came into the file through another mapping: this one's waiter has to hear of it. */
 static void who_waits_for_a_page_that_is_there_is_woken(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	struct guest_memory other = GUEST_MEMORY_INIT;
 	cleanup_free uint8_t *from = calloc(1, BYTES);
 	struct error err = ERROR_INIT;
@@ -145,7 +145,7 @@ static void who_waits_for_a_page_that_is_there_is_woken(void **state)
 
 static void a_process_that_is_gone_is_told(void **state)
 {
-	struct pager_fixture *fixture = *state;
+	struct pager_fixture *fixture = pager_fixture_get(state);
 	uint8_t from[FIXTURE_PAGE] = {0};
 	struct mapper mapper;
 	uint64_t placed = 0;
