@@ -10,7 +10,7 @@
 #include "ipc/cleanup.h"
 #include "proto/blk.pb-c.h"
 
-static int unpack_size(const uint8_t *update, size_t update_bytes, uint64_t *size_bytes,
+static int unpack_size(const uint8_t *update, size_t update_bytes, uint64_t *size_bytes, bool *grow,
 		       struct error *err)
 {
 	Bulkhead__Blk__Update *message = bulkhead__blk__update__unpack(NULL, update_bytes, update);
@@ -18,6 +18,7 @@ static int unpack_size(const uint8_t *update, size_t update_bytes, uint64_t *siz
 	if (!message)
 		return error_set(err, -EINVAL, "the update is not one of a disk");
 	*size_bytes = message->size_bytes;
+	*grow = message->grow;
 	bulkhead__blk__update__free_unpacked(message, NULL);
 	return 0;
 }
@@ -55,6 +56,25 @@ static int replace_image(struct blk_device *device, uint64_t announced_bytes, in
 	return 0;
 }
 
+/* Not smaller: a write that is under way would make it larger again behind our back. */
+static int grow_image(const struct image *image, uint64_t wanted_bytes, struct error *err)
+{
+	uint64_t block_bytes = image->logical_block_bytes;
+
+	if (image->block_device || image->read_only)
+		return error_set(err, -EOPNOTSUPP, "%s does not change its size",
+				 image->block_device ? "a block device" : "a read-only image");
+	if (wanted_bytes < image->size_bytes || wanted_bytes > INT64_MAX ||
+	    wanted_bytes % block_bytes)
+		return error_set(err, -EINVAL,
+				 "%" PRIu64 " bytes: the image has %" PRIu64
+				 " and can only grow, by blocks of %" PRIu64,
+				 wanted_bytes, image->size_bytes, block_bytes);
+	if (ftruncate(image->fd, (off_t)wanted_bytes) != 0)
+		return error_set_errno(err, -errno, "size of the image");
+	return 0;
+}
+
 static int resize_image(struct blk_device *device, uint64_t announced_bytes, struct error *err)
 {
 	uint64_t size_bytes = 0;
@@ -72,12 +92,17 @@ int blk_update(struct blk_device *device, const uint8_t *update, size_t update_b
 {
 	uint8_t space[CONFIG_SPACE_BYTES];
 	uint64_t announced_bytes = 0;
-	int status = unpack_size(update, update_bytes, &announced_bytes, err);
+	bool grow = false;
+	int status = unpack_size(update, update_bytes, &announced_bytes, &grow, err);
 
 	if (status)
 		return status;
-	if (fd_count > 1)
+	if (fd_count > 1 || (fd_count == 1 && grow))
 		return error_set(err, -EINVAL, "%u files for one disk", fd_count);
+	if (grow)
+		status = grow_image(&device->image, announced_bytes, err);
+	if (status)
+		return status;
 	status = fd_count == 1 ? replace_image(device, announced_bytes, &fds[0], err)
 			       : resize_image(device, announced_bytes, err);
 	if (status)

@@ -2,7 +2,7 @@
 #
 # What the cases share; sourced by tests/control/run. $dir is the case's folder, $build the build's.
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # dir and build are the sourcing script's
+# shellcheck disable=SC2154,SC2120,SC2119  # dir and build are the sourcing script's; config is called by the cases
 
 fail() {
 	echo "FAIL: $*"
@@ -37,7 +37,8 @@ needs_kvm() {
 	[ -w /dev/kvm ] || skip "no /dev/kvm"
 }
 
-# start OPTION…: a VMM with its API socket at $dir/api, log at $dir/log. $pid is its process, exit status in $dir/status.
+# start OPTION…: a VMM with its API socket at $dir/api, log at $dir/log. Its process is in $dir/pid, its exit status in
+# $dir/status.
 start() {
 	(
 		exec 9>&-
@@ -47,7 +48,6 @@ start() {
 		echo $? >"$dir/status"
 	) &
 	wait_for 5 test -s "$dir/pid" || fail "the VMM did not start"
-	pid=$(cat "$dir/pid")
 	wait_for 5 ctl ping || fail "the VMM does not answer: $(cat "$dir/output")"
 }
 

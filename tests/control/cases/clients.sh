@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Clients as they are: curl, socat, slow ones, many, and the death of the gateway.
 # shellcheck shell=bash
-# shellcheck disable=SC2154
+# shellcheck disable=SC2154,SC2016  # dir and build are those of run; wait_for evaluates its words
 
 case_curl_sends_chunks_and_waits_for_100_continue() {
 	start

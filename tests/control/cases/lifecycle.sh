@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A machine's life over the API.
 # shellcheck shell=bash
-# shellcheck disable=SC2154
+# shellcheck disable=SC2154,SC2016  # dir and build are those of run; wait_for evaluates its words
 
 case_create_boot_info_and_shutdown_in_the_order_of_an_orchestrator() {
 	needs_kvm
@@ -142,7 +142,8 @@ case_a_snapshot_is_taken_of_a_paused_machine_only() {
 
 case_a_snapshot_is_restored_over_the_socket() {
 	booted
-	ctl pause && ctl snapshot "$dir/snap" || fail "snapshot"
+	ctl pause || fail "pause"
+	ctl snapshot "$dir/snap" || fail "snapshot"
 	ctl delete || fail "delete"
 	: >"$dir/serial"
 	expect "restore" "$(api PUT vm.restore "{\"source_url\":\"file://$dir/snap\"}")$(answer)" 204

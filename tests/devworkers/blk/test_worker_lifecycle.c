@@ -256,6 +256,35 @@ static void grown_image_has_its_new_capacity(void **state)
 	assert_int_equal(disk_transfer(disk, VIRTIO_BLK_T_IN, 4096, 512), VIRTIO_BLK_S_IOERR);
 }
 
+static int grow(struct disk *disk, uint64_t size_bytes, struct error *err)
+{
+	Bulkhead__Blk__Update message;
+
+	bulkhead__blk__update__init(&message);
+	message.size_bytes = size_bytes;
+	message.grow = true;
+	return worker_driver_update(&disk->driver, &message.base, NULL, 0, err);
+}
+
+static void image_is_grown_on_request_and_never_made_smaller(void **state)
+{
+	struct disk *disk = *state;
+	const struct virtio_blk_config *config = (const void *)disk->driver.config_space;
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(grow(disk, 2 * DISK_BYTES, &err), 0);
+	assert_int_equal(lseek(disk->fd, 0, SEEK_END), 2 * DISK_BYTES);
+	assert_true(worker_driver_wait_event(&disk->driver, &disk->driver.config_changed_count, 1,
+					     DISK_TIMEOUT_MS));
+	assert_int_equal(le64toh(config->capacity), 4096);
+	assert_int_equal(disk_transfer(disk, VIRTIO_BLK_T_IN, 4095, 512), VIRTIO_BLK_S_OK);
+	assert_int_not_equal(grow(disk, DISK_BYTES, &err), 0);
+	assert_non_null(strstr(err.message, "can only grow"));
+	assert_int_not_equal(grow(disk, 2 * DISK_BYTES + 100, &err), 0);
+	assert_int_not_equal(grow(disk, UINT64_MAX - 511, &err), 0);
+	assert_int_equal(lseek(disk->fd, 0, SEEK_END), 2 * DISK_BYTES);
+}
+
 static void update_that_does_not_match_the_image_changes_nothing(void **state)
 {
 	struct disk *disk = *state;
@@ -336,6 +365,7 @@ int main(void)
 		BOTH(state_of_an_image_of_another_size_is_refused),
 		BOTH(reset_disk_can_be_activated_again),
 		BOTH(grown_image_has_its_new_capacity),
+		BOTH(image_is_grown_on_request_and_never_made_smaller),
 		BOTH(update_that_does_not_match_the_image_changes_nothing),
 		BOTH(new_image_takes_the_place_of_the_old),
 		BOTH(pages_that_reads_fill_are_logged),

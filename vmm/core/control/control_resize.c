@@ -50,6 +50,7 @@ void control_do_resize_disk(struct control *control, const ProtobufCMessage *req
 		return;
 	}
 	update.size_bytes = resize->size_bytes;
+	update.grow = true;
 	bytes = bulkhead__blk__update__pack(&update, packed);
 	if (worker_device_update(device, packed, bytes, NULL, 0, on_resized, call, &err) < 0)
 		control_call_fail_operation(call, &err);
