@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/vmm/core/snapshot/huge_pages.h"
 #include "vmm/core/snapshot/memory_file.h"
 #include "vmm/core/snapshot/snapshot_file.h"
 
@@ -82,6 +83,7 @@ static int teardown(void **state)
 	memory_index_destroy(&test->index);
 	free_region(&test->region);
 	close(test->fd);
+	huge_pages_give_back();
 	free(test);
 	return 0;
 }
@@ -324,36 +326,15 @@ static void a_full_disk_is_reported(void **state)
 	close(fd);
 }
 
-/* Needs huge pages, which it reserves and gives back. */
-static bool reserve_huge_pages(unsigned count, unsigned *before)
-{
-	FILE *file = fopen("/proc/sys/vm/nr_hugepages", "r+e");
-	unsigned now = 0;
-	bool done = file && fscanf(file, "%u", before) == 1;
-
-	if (done) {
-		rewind(file);
-		done = fprintf(file, "%u\n", *before + count) > 0 && fflush(file) == 0;
-		rewind(file);
-		done = done && fscanf(file, "%u", &now) == 1 && now >= *before + count;
-	}
-	if (file)
-		(void)fclose(file);
-	return done;
-}
-
 static void huge_pages_that_the_guest_never_touched_are_not_made(void **state)
 {
 	const uint64_t bytes = 16U << 20;
 	struct memory_test *test = *state;
 	struct guest_memory_region huge = {.size_bytes = bytes};
-	unsigned before, ignored;
 	uint64_t stored;
 
-	if (!reserve_huge_pages(8, &before)) {
-		printf("skip: cannot reserve huge pages\n");
+	if (!huge_pages_reserve(8))
 		skip();
-	}
 	huge.fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB);
 	assert_true(huge.fd >= 0);
 	assert_int_equal(ftruncate(huge.fd, (off_t)bytes), 0);
@@ -371,7 +352,6 @@ static void huge_pages_that_the_guest_never_touched_are_not_made(void **state)
 	assert_int_equal(huge.hva[5 << 20], 1);
 	assert_int_equal(huge.hva[0], 0);
 	free_region(&huge);
-	(void)reserve_huge_pages(0U - 8U, &ignored);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -436,7 +436,7 @@ unsigned vm_under_test_count_text(struct vm_under_test *test, const char *text)
 	if (!file)
 		return 0;
 	while (fgets(line, sizeof(line), file))
-		if (strstr(line, text))
+		if (strstr(line, text) && strchr(line, '\n'))
 			count++;
 	(void)fclose(file);
 	return count;

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/vmm/core/snapshot/huge_pages.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#define SETTING "/proc/sys/vm/nr_hugepages"
+
+/* Given back also when a test fails half-way, from its teardown: hence not the test's. */
+static unsigned reserved;
+
+static bool setting_read(unsigned *count)
+{
+	FILE *file = fopen(SETTING, "re");
+	bool done = file && fscanf(file, "%u", count) == 1;
+
+	if (file)
+		(void)fclose(file);
+	return done;
+}
+
+static bool setting_write(unsigned count)
+{
+	FILE *file = fopen(SETTING, "we");
+
+	if (!file)
+		return false;
+	(void)fprintf(file, "%u\n", count);
+	return fclose(file) == 0;
+}
+
+bool huge_pages_reserve(unsigned count)
+{
+	unsigned before, now;
+
+	if (setting_read(&before) && setting_write(before + count)) {
+		reserved = count;
+		if (setting_read(&now) && now >= before + count)
+			return true;
+		huge_pages_give_back();
+	}
+	printf("skip: cannot reserve %u huge pages\n", count);
+	return false;
+}
+
+void huge_pages_give_back(void)
+{
+	unsigned now;
+
+	if (reserved && setting_read(&now) && now >= reserved)
+		(void)setting_write(now - reserved);
+	reserved = 0;
+}
