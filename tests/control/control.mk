@@ -4,7 +4,7 @@
 
 # bulkheadctl's tests talk to the gateway, and to a model of the core behind it, which comes after the archives here.
 CTL_TEST := $(BUILD)/tests/vmm/ctl/test_ctl
-$(CTL_TEST): $(call objects_of,tests/vmm/gateway/fake_core.c) | $(BIN)/bulkhead-gateway $(BIN)/bulkheadctl
+$(CTL_TEST): $(call objects_of,tests/vmm/gateway/fake_core.c tests/vmm/gateway/fake_model.c) | $(BIN)/bulkhead-gateway $(BIN)/bulkheadctl
 $(CTL_TEST): private LIBS_ctl += $(COMMON_LIBS)
 
 .PHONY: test-control

@@ -17,6 +17,7 @@
 #include "ipc/channel.h"
 #include "ipc/cleanup.h"
 #include "tests/devworkers/common/worker_launcher.h"
+#include "tests/vmm/gateway/fake_model.h"
 
 #define MESSAGE(name) BULKHEAD__CONTROL__MESSAGE_TYPE__MESSAGE_##name
 #define MAX_TYPES     128
@@ -46,180 +47,8 @@ struct fake_core {
 	uint16_t refuse_type;
 	struct error refusal;
 	bool turn_away;
-	/* The model. */
-	Bulkhead__Config__Vm *config;
-	Bulkhead__Control__VmState state;
+	struct fake_model model;
 };
-
-/* ---- the model ---- */
-
-static void reply_empty(struct fake_core *core, uint16_t type, uint32_t id)
-{
-	(void)channel_reply(core->channel, type, id, NULL, NULL, 0, NULL);
-}
-
-static void reply_error(struct fake_core *core, uint16_t type, uint32_t id, int code,
-			const char *text)
-{
-	struct error err = ERROR_INIT;
-
-	error_set(&err, code, "%s", text);
-	(void)channel_reply_error(core->channel, type, id, &err);
-}
-
-static void reply_info(struct fake_core *core, uint16_t type, uint32_t id)
-{
-	Bulkhead__Control__Info info = BULKHEAD__CONTROL__INFO__INIT;
-	Bulkhead__Control__Device device = BULKHEAD__CONTROL__DEVICE__INIT;
-	Bulkhead__Control__Device *devices[] = {&device};
-	Bulkhead__Control__Terminal terminal = BULKHEAD__CONTROL__TERMINAL__INIT;
-	Bulkhead__Control__Terminal *terminals[] = {&terminal};
-	int32_t threads[] = {101, 102};
-
-	device.id = (char[]){"disk0"};
-	device.kind = (char[]){"blk"};
-	device.pci_slot = 1;
-	device.worker_state = (char[]){"active"};
-	terminal.device_id = (char[]){"serial"};
-	terminal.path = (char[]){"/dev/pts/99"};
-	info.config = core->config;
-	info.state = core->state;
-	info.memory_bytes = core->config->memory->size_bytes;
-	info.devices = devices;
-	info.n_devices = 1;
-	info.terminals = terminals;
-	info.n_terminals =
-		core->config->serial->mode == BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_PTY ? 1 : 0;
-	info.vcpu_threads = threads;
-	info.n_vcpu_threads = 2;
-	(void)channel_reply(core->channel, type, id, &info.base, NULL, 0, NULL);
-}
-
-static void reply_counters(struct fake_core *core, uint16_t type, uint32_t id)
-{
-	Bulkhead__Control__Counters reply = BULKHEAD__CONTROL__COUNTERS__INIT;
-	Bulkhead__Control__DeviceCounters devices[2], *device_pointers[2];
-	Bulkhead__Control__Counter counters[2], *counter_pointers[2];
-	char ids[][8] = {"disk0", "disk1"}, names[][16] = {"read_bytes", "read_ops"},
-	     kind[] = "blk";
-
-	for (int i = 0; i < 2; i++) {
-		bulkhead__control__counter__init(&counters[i]);
-		counters[i].name = names[i];
-		counters[i].value = i ? 7 : 4096;
-		counter_pointers[i] = &counters[i];
-		bulkhead__control__device_counters__init(&devices[i]);
-		devices[i].device_id = ids[i];
-		devices[i].kind = kind;
-		devices[i].counters = counter_pointers;
-		devices[i].n_counters = 2;
-		device_pointers[i] = &devices[i];
-	}
-	reply.devices = device_pointers;
-	reply.n_devices = 2;
-	(void)channel_reply(core->channel, type, id, &reply.base, NULL, 0, NULL);
-}
-
-static void reply_processes(struct fake_core *core, uint16_t type, uint32_t id)
-{
-	Bulkhead__Control__Processes reply = BULKHEAD__CONTROL__PROCESSES__INIT;
-	Bulkhead__Control__Process process = BULKHEAD__CONTROL__PROCESS__INIT;
-	Bulkhead__Control__Process *pointers[] = {&process};
-
-	process.role = (char[]){"core"};
-	process.pid = getpid();
-	process.state = (char[]){"running"};
-	reply.processes = pointers;
-	reply.n_processes = 1;
-	(void)channel_reply(core->channel, type, id, &reply.base, NULL, 0, NULL);
-}
-
-static void reply_progress(struct fake_core *core, uint16_t type, uint32_t id)
-{
-	Bulkhead__Control__SnapshotProgress reply = BULKHEAD__CONTROL__SNAPSHOT_PROGRESS__INIT;
-
-	reply.status = BULKHEAD__CONTROL__SNAPSHOT_STATUS__SNAPSHOT_ACTIVE;
-	reply.phase = (char[]){"memory"};
-	reply.done_bytes = 3;
-	reply.total_bytes = 10;
-	(void)channel_reply(core->channel, type, id, &reply.base, NULL, 0, NULL);
-}
-
-static void reply_pong(struct fake_core *core, uint16_t type, uint32_t id)
-{
-	Bulkhead__Control__Pong pong = BULKHEAD__CONTROL__PONG__INIT;
-
-	pong.version = (char[]){"v9.9.9"};
-	pong.pid = getpid();
-	(void)channel_reply(core->channel, type, id, &pong.base, NULL, 0, NULL);
-}
-
-static void keep_config(struct fake_core *core, const ProtobufCMessage *body)
-{
-	size_t bytes = protobuf_c_message_get_packed_size(body);
-	uint8_t *packed = malloc(bytes + 1);
-
-	(void)protobuf_c_message_pack(body, packed);
-	core->config = bulkhead__config__vm__unpack(NULL, bytes, packed);
-	core->state = BULKHEAD__CONTROL__VM_STATE__STATE_CREATED;
-	free(packed);
-}
-
-/* From a state to another; anything else is refused. */
-static void change_state(struct fake_core *core, uint16_t type, uint32_t id,
-			 Bulkhead__Control__VmState from, Bulkhead__Control__VmState to)
-{
-	if (core->state != from) {
-		reply_error(core, type, id, -EBADFD, "not in this state");
-		return;
-	}
-	core->state = to;
-	reply_empty(core, type, id);
-}
-
-static void answer(struct fake_core *core, uint16_t type, uint32_t id, const ProtobufCMessage *body)
-{
-	const Bulkhead__Control__VmState running = BULKHEAD__CONTROL__VM_STATE__STATE_RUNNING;
-	const Bulkhead__Control__VmState paused = BULKHEAD__CONTROL__VM_STATE__STATE_PAUSED;
-
-	if (type == MESSAGE(PING)) {
-		reply_pong(core, type, id);
-	} else if (type == MESSAGE(PROCESSES)) {
-		reply_processes(core, type, id);
-	} else if (type == MESSAGE(VMM_SHUTDOWN) || type == MESSAGE(RESTORE)) {
-		reply_empty(core, type, id);
-	} else if (type == MESSAGE(CREATE) && core->config) {
-		reply_error(core, type, id, -EEXIST, "a VM is created already");
-	} else if (type == MESSAGE(CREATE)) {
-		keep_config(core, body);
-		reply_empty(core, type, id);
-	} else if (!core->config) {
-		reply_error(core, type, id, -ENODEV, "no VM is created");
-	} else if (type == MESSAGE(INFO)) {
-		reply_info(core, type, id);
-	} else if (type == MESSAGE(COUNTERS)) {
-		reply_counters(core, type, id);
-	} else if (type == MESSAGE(SNAPSHOT_PROGRESS)) {
-		reply_progress(core, type, id);
-	} else if (type == MESSAGE(DELETE)) {
-		bulkhead__config__vm__free_unpacked(core->config, NULL);
-		core->config = NULL;
-		reply_empty(core, type, id);
-	} else if (type == MESSAGE(BOOT)) {
-		change_state(core, type, id, BULKHEAD__CONTROL__VM_STATE__STATE_CREATED, running);
-	} else if (type == MESSAGE(PAUSE)) {
-		change_state(core, type, id, running, paused);
-	} else if (type == MESSAGE(RESUME)) {
-		change_state(core, type, id, paused, running);
-	} else if (type == MESSAGE(RESIZE_DISK)) {
-		if (strcmp(((const Bulkhead__Control__ResizeDisk *)body)->id, "disk0") == 0)
-			reply_empty(core, type, id);
-		else
-			reply_error(core, type, id, -ENOENT, "id: no such disk");
-	} else {
-		reply_empty(core, type, id);
-	}
-}
 
 /* ---- the channel ---- */
 
@@ -231,16 +60,17 @@ static int on_command(void *owner, struct channel_message *message, struct error
 	core->counts[message->type]++;
 	if (message->type == MESSAGE(CLIENT)) {
 		if (core->turn_away)
-			reply_error(core, message->type, message->id, -EACCES, "not you");
+			fake_model_reply_error(&core->model, message->type, message->id, -EACCES,
+					       "not you");
 		else
-			reply_empty(core, message->type, message->id);
+			fake_model_reply_empty(&core->model, message->type, message->id);
 	} else if (message->type == core->refuse_type) {
 		(void)channel_reply_error(core->channel, message->type, message->id,
 					  &core->refusal);
 	} else if (message->type == core->hold_type && core->held_count < MAX_HELD) {
 		core->held[core->held_count++] = (struct held_reply){message->type, message->id};
 	} else {
-		answer(core, message->type, message->id, message->body);
+		fake_model_answer(&core->model, message->type, message->id, message->body);
 	}
 	return 0;
 }
@@ -375,6 +205,7 @@ static int start_gateway(struct fake_core *core, struct error *err)
 		return err->code;
 	core->channel = channel_new(core->gateway.core_fd, "gateway", rows,
 				    sizeof(rows) / sizeof(*rows), &callbacks, core, err);
+	core->model.channel = core->channel;
 	if (!core->channel || configure(core, err) < 0)
 		return err->code;
 	return pthread_create(&core->thread, NULL, core_thread, core) == 0 ? 0 : -EAGAIN;
@@ -433,8 +264,8 @@ bool fake_core_stop(struct fake_core *core)
 	}
 	rmdir(core->folder);
 	close(core->wake_fd);
-	if (core->config)
-		bulkhead__config__vm__free_unpacked(core->config, NULL);
+	if (core->model.config)
+		bulkhead__config__vm__free_unpacked(core->model.config, NULL);
 	pthread_mutex_destroy(&core->lock);
 	free(core);
 	if (status != 0)
@@ -475,7 +306,7 @@ void fake_core_release(struct fake_core *core)
 	pthread_mutex_lock(&core->lock);
 	core->hold_type = 0;
 	for (unsigned i = 0; i < core->held_count; i++)
-		answer(core, core->held[i].type, core->held[i].id, NULL);
+		fake_model_answer(&core->model, core->held[i].type, core->held[i].id, NULL);
 	core->held_count = 0;
 	pthread_mutex_unlock(&core->lock);
 	core_wake(core);
@@ -523,10 +354,10 @@ Bulkhead__Config__Vm *fake_core_config(struct fake_core *core)
 	uint8_t *packed;
 
 	pthread_mutex_lock(&core->lock);
-	if (core->config) {
-		bytes = bulkhead__config__vm__get_packed_size(core->config);
+	if (core->model.config) {
+		bytes = bulkhead__config__vm__get_packed_size(core->model.config);
 		packed = malloc(bytes + 1);
-		(void)bulkhead__config__vm__pack(core->config, packed);
+		(void)bulkhead__config__vm__pack(core->model.config, packed);
 		copy = bulkhead__config__vm__unpack(NULL, bytes, packed);
 		free(packed);
 	}
