@@ -269,7 +269,8 @@ int vm_inject_nmi(struct vm *vm, struct error *err)
 {
 	if (vm_require(vm, VM_RUNNING, "inject an NMI", err) < 0)
 		return err->code;
-	return vcpu_set_inject_nmi(vm->vcpus, err);
+	vcpu_set_inject_nmi(vm->vcpus);
+	return 0;
 }
 
 static void vm_ended(struct vm *vm, enum vm_end why)

@@ -37,8 +37,9 @@ struct vcpu {
 	struct kvm_run *run;
 	pthread_t thread;
 	bool thread_started;
-	bool parked; /* guarded by set->lock */
-	bool dead;   /* own thread only: met a fatal exit, parks for good until reset */
+	bool parked;		 /* guarded by set->lock */
+	bool dead;		 /* own thread only: met a fatal exit, parks for good until reset */
+	_Atomic bool nmi_wanted; /* its own thread delivers it */
 	struct vcpu_registers power_on;
 	struct kvm_cpuid2 *cpuid;
 };
@@ -71,11 +72,40 @@ static void vcpu_kick(struct vcpu *vcpu)
 		pthread_kill(vcpu->thread, VCPU_KICK_SIGNAL);
 }
 
-/* One more KVM_RUN that ends at once: completes the register side of the last PIO or MMIO read. */
+static void vcpu_die(struct vcpu *vcpu, enum vcpu_fatal fatal, const char *text)
+{
+	struct vcpu_set *set = vcpu->set;
+
+	if (!vcpu->dead)
+		set->options.fatal(set->options.opaque, vcpu->index, fatal, text);
+	vcpu->dead = true;
+}
+
+/* KVM_RUN came back because userspace has to do something. False: it is the end. */
+static bool vcpu_handle_exit(struct vcpu *vcpu)
+{
+	struct vcpu_set *set = vcpu->set;
+	enum vcpu_fatal fatal;
+	char text[256];
+
+	if (vcpu_exit_handle(vcpu->run, vcpu->fd, set->options.pio, set->options.mmio, &fatal, text,
+			     sizeof(text)))
+		return true;
+	vcpu_die(vcpu, fatal, text);
+	return false;
+}
+
+/*
+ * KVM_RUN that ends before the next instruction: completes the register side of the last PIO or
+ * MMIO access. An access that takes several exits (across a page, or repeated) goes on with the
+ * next one first, and KVM keeps that outside of the registers: it has to be handled now, or it is
+ * lost in a snapshot and comes up again after a reset.
+ */
 static void vcpu_complete_exit(struct vcpu *vcpu)
 {
-	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-	(void)ioctl(vcpu->fd, KVM_RUN, 0);
+	do
+		__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	while (ioctl(vcpu->fd, KVM_RUN, 0) >= 0 && vcpu_handle_exit(vcpu));
 	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 }
 
@@ -96,6 +126,11 @@ static bool vcpu_park(struct vcpu *vcpu)
 	vcpu->parked = false;
 	set->parked_count--;
 	pthread_mutex_unlock(&set->lock);
+	/*
+	 * The guest's watchdogs shall not take the pause for a hang; one without kvmclock has
+	 * nothing to tell. On this thread, because every ioctl of a vCPU waits for its KVM_RUN.
+	 */
+	(void)ioctl(vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
 	return atomic_load(&set->wish) != VCPU_WISH_QUIT;
 }
 
@@ -113,21 +148,14 @@ static void vcpu_wait_dead(struct vcpu *vcpu)
 
 static void vcpu_run_once(struct vcpu *vcpu)
 {
-	struct vcpu_set *set = vcpu->set;
-	enum vcpu_fatal fatal;
 	char text[256];
 
-	if (ioctl(vcpu->fd, KVM_RUN, 0) < 0) {
-		if (errno == EINTR || errno == EAGAIN)
-			return;
+	if (ioctl(vcpu->fd, KVM_RUN, 0) >= 0) {
+		(void)vcpu_handle_exit(vcpu);
+	} else if (errno != EINTR && errno != EAGAIN) {
 		(void)snprintf(text, sizeof(text), "KVM_RUN: %s", strerror(errno));
-		fatal = VCPU_FATAL_INTERNAL;
-	} else if (vcpu_exit_handle(vcpu->run, vcpu->fd, set->options.pio, set->options.mmio,
-				    &fatal, text, sizeof(text))) {
-		return;
+		vcpu_die(vcpu, VCPU_FATAL_INTERNAL, text);
 	}
-	vcpu->dead = true;
-	set->options.fatal(set->options.opaque, vcpu->index, fatal, text);
 }
 
 static void *vcpu_thread_main(void *opaque)
@@ -140,11 +168,8 @@ static void *vcpu_thread_main(void *opaque)
 	(void)snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
 	pthread_setname_np(pthread_self(), name);
 	if (sandbox_install_filter(&kvm_vcpu_policy, set->options.seccomp, SANDBOX_FILTER_THREAD,
-				   NULL, &err) < 0) {
-		set->options.fatal(set->options.opaque, vcpu->index, VCPU_FATAL_INTERNAL,
-				   err.message);
-		vcpu->dead = true;
-	}
+				   NULL, &err) < 0)
+		vcpu_die(vcpu, VCPU_FATAL_INTERNAL, err.message);
 	for (;;) {
 		__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 		if (atomic_load(&set->wish) != VCPU_WISH_RUN) {
@@ -152,6 +177,8 @@ static void *vcpu_thread_main(void *opaque)
 				return NULL;
 			continue;
 		}
+		if (atomic_exchange(&vcpu->nmi_wanted, false))
+			(void)ioctl(vcpu->fd, KVM_NMI);
 		if (vcpu->dead)
 			vcpu_wait_dead(vcpu);
 		else
@@ -218,20 +245,30 @@ struct vcpu_set *vcpu_set_new(const struct vcpu_set_options *options, struct err
 	return set;
 }
 
-static void vcpu_set_wish(struct vcpu_set *set, enum vcpu_wish wish)
+/* Caller holds the lock. */
+static void vcpu_set_kick(struct vcpu_set *set)
 {
-	pthread_mutex_lock(&set->lock);
-	if (atomic_load(&set->wish) != VCPU_WISH_QUIT)
-		atomic_store(&set->wish, wish);
-	pthread_cond_broadcast(&set->wish_changed);
-	if (wish == VCPU_WISH_PARK && set->parked_count == set->count)
-		set->options.all_parked(set->options.opaque);
-	pthread_mutex_unlock(&set->lock);
-	if (wish == VCPU_WISH_RUN)
-		return;
 	for (unsigned i = 0; i < set->count; i++)
 		if (set->vcpus[i].run)
 			vcpu_kick(&set->vcpus[i]);
+}
+
+/*
+ * Kicks are sent under the lock, and none once they were told to quit: a vCPU that asks its
+ * siblings to park (its guest resets the machine) must not reach for one that has been joined.
+ */
+static void vcpu_set_wish(struct vcpu_set *set, enum vcpu_wish wish)
+{
+	pthread_mutex_lock(&set->lock);
+	if (atomic_load(&set->wish) != VCPU_WISH_QUIT) {
+		atomic_store(&set->wish, wish);
+		pthread_cond_broadcast(&set->wish_changed);
+		if (wish == VCPU_WISH_PARK && set->parked_count == set->count)
+			set->options.all_parked(set->options.opaque);
+		if (wish != VCPU_WISH_RUN)
+			vcpu_set_kick(set);
+	}
+	pthread_mutex_unlock(&set->lock);
 }
 
 /*
@@ -303,10 +340,6 @@ int vcpu_set_apply_cpuid(struct vcpu_set *set, unsigned index, const struct kvm_
 
 void vcpu_set_run(struct vcpu_set *set)
 {
-	/* Its watchdogs shall not take the pause for a hang. A guest without kvmclock has nothing
-	 * to tell. */
-	for (unsigned i = 0; i < set->count; i++)
-		(void)ioctl(set->vcpus[i].fd, KVM_KVMCLOCK_CTRL, 0);
 	vcpu_set_wish(set, VCPU_WISH_RUN);
 }
 
@@ -336,10 +369,12 @@ int vcpu_set_power_on_reset(struct vcpu_set *set, struct error *err)
 	return 0;
 }
 
-int vcpu_set_inject_nmi(struct vcpu_set *set, struct error *err)
+void vcpu_set_inject_nmi(struct vcpu_set *set)
 {
 	for (unsigned i = 0; i < set->count; i++)
-		if (ioctl(set->vcpus[i].fd, KVM_NMI) < 0)
-			return error_set_errno(err, -errno, "vCPU %u: KVM_NMI", i);
-	return 0;
+		atomic_store(&set->vcpus[i].nmi_wanted, true);
+	pthread_mutex_lock(&set->lock);
+	if (atomic_load(&set->wish) != VCPU_WISH_QUIT)
+		vcpu_set_kick(set);
+	pthread_mutex_unlock(&set->lock);
 }

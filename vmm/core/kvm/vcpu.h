@@ -49,6 +49,10 @@ struct vcpu_set *vcpu_set_new(const struct vcpu_set_options *options, struct err
 /* Stop and join all threads (they leave KVM_RUN at once when kicked); accepts NULL. Loop thread. */
 void vcpu_set_destroy(struct vcpu_set *set);
 
+/*
+ * While a vCPU runs, its fd belongs to its thread: KVM makes every other ioctl on it wait until
+ * KVM_RUN is over, which may be never.
+ */
 unsigned vcpu_set_count(const struct vcpu_set *set);
 int vcpu_set_fd(const struct vcpu_set *set, unsigned index);
 
@@ -70,7 +74,7 @@ bool vcpu_set_is_parked(struct vcpu_set *set);
 /* Registers, local APICs and processor states as after power-on. All parked; loop thread. */
 int vcpu_set_power_on_reset(struct vcpu_set *set, struct error *err);
 
-/* KVM_NMI to every vCPU. Loop thread. */
-int vcpu_set_inject_nmi(struct vcpu_set *set, struct error *err);
+/* KVM_NMI to every vCPU, by its own thread as soon as it is out of the guest. Any thread. */
+void vcpu_set_inject_nmi(struct vcpu_set *set);
 
 #endif
