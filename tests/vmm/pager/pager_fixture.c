@@ -131,6 +131,7 @@ int pager_fixture_start(struct pager_fixture *fixture, struct error *err)
 
 	if (ret < 0)
 		return ret;
+	region.guest_physical_address = fixture->memory.regions[0].gpa;
 	region.size_bytes = FIXTURE_BYTES;
 	region.chunk_bytes = FIXTURE_CHUNK_BYTES;
 	region.page_bytes = FIXTURE_PAGE;

@@ -17,16 +17,22 @@ static void must(bool condition)
 		abort();
 }
 
-static void chunk_save(struct saved_memory *saved, unsigned chunk)
+static void chunk_fill(struct saved_memory *saved, unsigned chunk)
 {
 	uint8_t *data = saved->content + (size_t)chunk * saved->chunk_bytes;
-	XXH128_canonical_t sum;
 
 	for (uint32_t i = 0; i < saved->chunk_bytes; i += 4) {
 		uint32_t word = chunk * 2654435761U + i;
 
 		memcpy(data + i, &word, sizeof(word));
 	}
+}
+
+static void chunk_save(struct saved_memory *saved, unsigned chunk)
+{
+	uint8_t *data = saved->content + (size_t)chunk * saved->chunk_bytes;
+	XXH128_canonical_t sum;
+
 	XXH128_canonicalFromHash(&sum, XXH3_128bits(data, saved->chunk_bytes));
 	saved->index[chunk / 8] |= (uint8_t)(1U << (chunk % 8));
 	memcpy(saved->index + saved->index_bytes, sum.digest, CHECKSUM_BYTES);
@@ -35,7 +41,7 @@ static void chunk_save(struct saved_memory *saved, unsigned chunk)
 	     (ssize_t)saved->chunk_bytes);
 }
 
-void saved_memory_make(struct saved_memory *saved, unsigned chunks, uint32_t chunk_bytes)
+static void saved_memory_begin(struct saved_memory *saved, unsigned chunks, uint32_t chunk_bytes)
 {
 	*saved = (struct saved_memory){.chunks = chunks, .chunk_bytes = chunk_bytes};
 	saved->map_bytes = (chunks + 63) / 64 * 8;
@@ -45,9 +51,25 @@ void saved_memory_make(struct saved_memory *saved, unsigned chunks, uint32_t chu
 	saved->fd = memfd_create("saved-memory", MFD_CLOEXEC);
 	must(saved->content && saved->index && saved->fd >= 0);
 	must(ftruncate(saved->fd, (off_t)chunks * chunk_bytes) == 0);
+}
+
+void saved_memory_make(struct saved_memory *saved, unsigned chunks, uint32_t chunk_bytes)
+{
+	saved_memory_begin(saved, chunks, chunk_bytes);
 	for (unsigned chunk = 0; chunk < chunks; chunk++)
-		if (chunk % 3 != 1)
+		if (chunk % 3 != 1) {
+			chunk_fill(saved, chunk);
 			chunk_save(saved, chunk);
+		}
+}
+
+void saved_memory_take(struct saved_memory *saved, const uint8_t *content, unsigned chunks,
+		       uint32_t chunk_bytes)
+{
+	saved_memory_begin(saved, chunks, chunk_bytes);
+	memcpy(saved->content, content, (size_t)chunks * chunk_bytes);
+	for (unsigned chunk = 0; chunk < chunks; chunk++)
+		chunk_save(saved, chunk);
 }
 
 void saved_memory_destroy(struct saved_memory *saved)

@@ -19,6 +19,9 @@ struct saved_memory {
 
 /* Aborts the test on failure. */
 void saved_memory_make(struct saved_memory *saved, unsigned chunks, uint32_t chunk_bytes);
+/* All of content, without holes. */
+void saved_memory_take(struct saved_memory *saved, const uint8_t *content, unsigned chunks,
+		       uint32_t chunk_bytes);
 void saved_memory_destroy(struct saved_memory *saved);
 
 bool saved_memory_has(const struct saved_memory *saved, uint64_t chunk);
