@@ -72,7 +72,9 @@ enum ctl_exit ctl_take_answer(unsigned status, const char *body, json_t **reply)
 		return result;
 	}
 	json_array_foreach(value, index, message)
+	{
 		ctl_complain("%s", json_is_string(message) ? json_string_value(message) : "error");
+	}
 	if (!json_array_size(value))
 		ctl_complain("the VMM answers with status %u", status);
 	json_decref(value);

@@ -121,12 +121,18 @@ enum ctl_exit ctl_run_ps(const struct ctl *ctl, int count, char **arguments)
 	if (result != CTL_EXIT_OK)
 		return result;
 	if (ctl->json) {
-		json_array_foreach(reply, index, process) add_facts(process);
+		json_array_foreach(reply, index, process)
+		{
+			add_facts(process);
+		}
 		return ctl_print_json(reply);
 	}
 	printf("%-10s %-12s %7s %10s  %-28s %10s  %s\n", "ROLE", "DEVICE", "PID", "UID", "SANDBOX",
 	       "PSS KiB", "STATE");
-	json_array_foreach(reply, index, process) print_process(process);
+	json_array_foreach(reply, index, process)
+	{
+		print_process(process);
+	}
 	json_decref(reply);
 	return CTL_EXIT_OK;
 }

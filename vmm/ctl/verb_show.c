@@ -61,8 +61,10 @@ static void print_devices(const json_t *tree)
 	if (json_object_size(tree))
 		printf("\n%-14s %-10s %-14s %s\n", "DEVICE", "KIND", "PCI", "WORKER");
 	json_object_foreach((json_t *)(uintptr_t)tree, name, device)
+	{
 		printf("%-14s %-10s %-14s %s\n", name, text_at(device, "kind"),
 		       text_at(device, "pci_bdf"), text_at(device, "worker"));
+	}
 }
 
 static void print_terminal(const char *name, const json_t *terminal)
@@ -128,12 +130,15 @@ enum ctl_exit ctl_run_counters(const struct ctl *ctl, int count, char **argument
 		return result;
 	if (ctl->json)
 		return ctl_print_json(reply);
-	json_object_foreach(reply, id, device) json_object_foreach(device, name, value)
+	json_object_foreach(reply, id, device)
 	{
-		char counter[128];
+		json_object_foreach(device, name, value)
+		{
+			char counter[128];
 
-		(void)snprintf(counter, sizeof(counter), "%s.%s", id, name);
-		printf("%-40s %" PRId64 "\n", counter, (int64_t)json_integer_value(value));
+			(void)snprintf(counter, sizeof(counter), "%s.%s", id, name);
+			printf("%-40s %" PRId64 "\n", counter, (int64_t)json_integer_value(value));
+		}
 	}
 	json_decref(reply);
 	return CTL_EXIT_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/gateway/json_message.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -133,6 +134,7 @@ static void read_member(const struct json_object *spec, const struct json_field 
 	void *target = JSON_MEMBER(message, char, descriptor->offset);
 	uint64_t number = 0;
 
+	assert(message); /* the table of an object without a message has no such row */
 	if (descriptor->label == PROTOBUF_C_LABEL_REPEATED) {
 		read_list(value, field, descriptor, message, path, errors);
 		return;

@@ -28,14 +28,14 @@ static int part_ensure(void *part, const ProtobufCMessageDescriptor *descriptor)
  */
 static int config_ensure_parts(Bulkhead__Config__Vm *config)
 {
-	bool has_serial = config->serial;
+	bool has_serial = config->serial != NULL;
 
 	if (part_ensure(&config->cpus, &bulkhead__config__cpus__descriptor) < 0 ||
 	    part_ensure(&config->memory, &bulkhead__config__memory__descriptor) < 0 ||
 	    part_ensure(&config->serial, &bulkhead__config__serial__descriptor) < 0 ||
 	    part_ensure(&config->rng, &bulkhead__config__rng__descriptor) < 0)
 		return -ENOMEM;
-	if (!has_serial)
+	if (!has_serial && config->serial)
 		config->serial->mode = BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_NULL;
 	return 0;
 }

@@ -142,14 +142,12 @@ void fake_model_answer(struct fake_model *model, uint16_t type, uint32_t id,
 		reply_pong(model, type, id);
 	} else if (type == MESSAGE(PROCESSES)) {
 		reply_processes(model, type, id);
-	} else if (type == MESSAGE(VMM_SHUTDOWN) || type == MESSAGE(RESTORE)) {
-		fake_model_reply_empty(model, type, id);
 	} else if (type == MESSAGE(CREATE) && model->config) {
 		fake_model_reply_error(model, type, id, -EEXIST, "a VM is created already");
 	} else if (type == MESSAGE(CREATE)) {
 		keep_config(model, body);
 		fake_model_reply_empty(model, type, id);
-	} else if (!model->config) {
+	} else if (!model->config && type != MESSAGE(VMM_SHUTDOWN) && type != MESSAGE(RESTORE)) {
 		fake_model_reply_error(model, type, id, -ENODEV, "no VM is created");
 	} else if (type == MESSAGE(INFO)) {
 		reply_info(model, type, id);

@@ -95,7 +95,7 @@ int client_response(int fd, char *text, size_t size)
 		wanted = (size_t)(head_end + 4 - text) +
 			 (length ? (size_t)strtoul(length + 16, NULL, 10) : 0);
 		if (used >= wanted)
-			return atoi(text + strlen("HTTP/1.1 "));
+			return (int)strtol(text + strlen("HTTP/1.1 "), NULL, 10);
 	}
 	return -1;
 }

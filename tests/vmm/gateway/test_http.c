@@ -189,8 +189,7 @@ static void what_is_not_http_is_refused_and_closed(void **state)
 		"GET\r\n\r\n",
 		"GET /api/v1/vmm.ping HTTP/1.1\r\nBad Header: x\r\n\r\n",
 		"PUT /api/v1/vm.boot HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-		"PUT /api/v1/vm.boot HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: "
-		"chunked\r\n\r\n",
+		"PUT /x HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
 		"PUT /api/v1/vm.boot HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
 		"PUT /api/v1/vm.boot HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
 	};

@@ -244,7 +244,7 @@ static int request(const struct fixture *fixture, const char *method, const char
 	while ((got = recv(fd, response + used, sizeof(response) - used - 1, 0)) > 0)
 		used += (size_t)got;
 	response[used] = '\0';
-	return used > 12 ? atoi(response + 9) : 0;
+	return used > 12 ? (int)strtol(response + 9, NULL, 10) : 0;
 }
 
 static void notified(const struct fixture *fixture, const char *expected)
