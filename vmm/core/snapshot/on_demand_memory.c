@@ -136,8 +136,9 @@ int on_demand_memory_add_worker(struct vm *vm, struct worker_device *device, int
 				struct error *err)
 {
 	if (!vm->pager || vm->pager_ending) {
-		/* Memory is complete: the registration ends with its fd. */
-		close(userfaultfd);
+		/* Memory is complete, or at its end. */
+		pager_client_release_process(vm->options.loop, &vm->memory, userfaultfd,
+					     region_addresses, region_count);
 		return 0;
 	}
 	return pager_client_add_process(vm->pager, worker_device_id(device), userfaultfd,

@@ -11,8 +11,8 @@
  *
  * Until pager_client_is_complete() a hole in the memory's own files may be one where the snapshot
  * has data: who looks for data there (lseek SEEK_DATA, as a snapshot does) or gives pages back
- * (balloon) must have memory complete first. From then on the pager stays, for the pages that the
- * snapshot has not.
+ * (balloon) must have memory complete first. Then the client may be destroyed and memory is like
+ * any other.
  */
 #ifndef BULKHEAD_VMM_CORE_SNAPSHOT_PAGER_CLIENT_H
 #define BULKHEAD_VMM_CORE_SNAPSHOT_PAGER_CLIENT_H
@@ -42,7 +42,10 @@ struct pager_client_callbacks {
 	 * A few times at most.
 	 */
 	void (*damaged)(void *opaque, unsigned region, uint64_t offset, const char *reason);
-	/* Everything that the snapshot holds is in memory. Once. */
+	/*
+	 * Everything that the snapshot holds is in memory. Once. The client may be destroyed now;
+	 * nothing registers on demand from then on.
+	 */
 	void (*prefault_done)(void *opaque);
 	/* The pager had died (err says how) and another one serves in its place. */
 	void (*restarted)(void *opaque, const struct error *err);
@@ -120,10 +123,20 @@ int32_t pager_client_pid(const struct pager_client *client);
 
 /*
  * End the pager and unregister the core's memory: pages that are missing become zeros, and who
- * waits for one goes on with them. So the VM must be over, its vCPUs told to stop and its workers
- * ended. gone(opaque) is called from the loop when the client is freed. Legal in its callbacks.
- * Accepts NULL: gone is then called at once.
+ * waits for one goes on with them. If memory is complete that is as it should be, and the memory of
+ * all other processes is unregistered, too. If it is not, the VM must be over, its vCPUs told to
+ * stop and its workers ended. gone(opaque) is called from the loop when the client is freed. Legal
+ * in its callbacks. Accepts NULL: gone is then called at once.
  */
 void pager_client_destroy(struct pager_client *client, void (*gone)(void *opaque), void *opaque);
+
+/*
+ * For a process that registered its memory while the client was on its way out: memory is complete
+ * and nobody serves it. Ends the registration, which the process itself keeps up. userfaultfd is
+ * taken; the work is done on the loop's pool, because another process's locks are waited for.
+ */
+void pager_client_release_process(uv_loop_t *loop, const struct guest_memory *memory,
+				  int userfaultfd, const uint64_t *region_addresses,
+				  size_t region_count);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inside of struct pager_client: pager_client.c (life and interface), pager_link.c (one pager
- * process and the conversation with it), pager_processes.c (who is served), pager_index.c (chunk
- * maps and checksums as the pager gets them). Loop thread.
+ * process and the conversation with it), pager_processes.c (who is served), pager_release.c (the
+ * end of that), pager_index.c (chunk maps and checksums as the pager gets them). Loop thread.
  */
 #ifndef BULKHEAD_VMM_CORE_SNAPSHOT_PAGER_CLIENT_PARTS_H
 #define BULKHEAD_VMM_CORE_SNAPSHOT_PAGER_CLIENT_PARTS_H

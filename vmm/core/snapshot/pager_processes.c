@@ -120,11 +120,16 @@ void pager_slots_forget_told(struct pager_client *client)
 
 void pager_slots_close(struct pager_client *client)
 {
-	for (unsigned i = 0; i < PAGER_SLOTS; i++)
-		if (client->slots[i].state != PAGER_SLOT_FREE) {
-			fd_close(&client->slots[i].userfaultfd);
-			client->slots[i].state = PAGER_SLOT_FREE;
-		}
+	for (unsigned i = 0; i < PAGER_SLOTS; i++) {
+		struct pager_slot *slot = &client->slots[i];
+
+		if (client->complete && slot_is_live(slot))
+			pager_client_release_process(client->loop, client->memory,
+						     fd_steal(&slot->userfaultfd), slot->addresses,
+						     client->memory->region_count);
+		fd_close(&slot->userfaultfd);
+		slot->state = PAGER_SLOT_FREE;
+	}
 }
 
 /* ---- telling the pager ---- */

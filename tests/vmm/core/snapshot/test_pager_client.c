@@ -330,6 +330,40 @@ static void memory_of_huge_pages_is_served(void **state)
 	guest_memory_destroy(&huge);
 }
 
+/* The other process keeps a copy of its userfaultfd, as workers do. */
+static void complete_memory_needs_no_pager(void **state)
+{
+	struct pager_client_fixture *fixture = pager_client_fixture_get(state);
+	struct guest_memory others[2] = {GUEST_MEMORY_INIT, GUEST_MEMORY_INIT};
+	uint64_t addresses[2][REGIONS];
+	struct toucher touchers[3];
+	int copies[2];
+
+	pager_client_start_serving(fixture);
+	for (unsigned i = 0; i < 2; i++)
+		copies[i] = pager_client_map_again(fixture, &others[i], addresses[i]);
+	assert_int_equal(pager_client_add_process(fixture->client, "early", dup(copies[0]),
+						  addresses[0], REGIONS, &fixture->err),
+			 0);
+	assert_int_equal(pager_client_prefault(fixture->client, true, &fixture->err), 0);
+	assert_true(pager_client_wait(fixture, &fixture->prefault_done, 1));
+	pager_client_destroy(fixture->client, pager_client_on_gone, &fixture->gone);
+	fixture->client = NULL;
+	pager_client_release_process(&fixture->loop, &fixture->memory, dup(copies[1]), addresses[1],
+				     REGIONS);
+	toucher_begin(fixture, &touchers[0], &others[0], 0);
+	toucher_begin(fixture, &touchers[1], &others[1], 0);
+	assert_true(pager_client_wait(fixture, &fixture->toucher_done, 2));
+	toucher_begin(fixture, &touchers[2], &fixture->memory, 0);
+	assert_true(pager_client_wait(fixture, &fixture->toucher_done, 3));
+	for (unsigned i = 0; i < 3; i++)
+		toucher_end(&touchers[i]);
+	for (unsigned i = 0; i < 2; i++) {
+		close(copies[i]);
+		guest_memory_destroy(&others[i]);
+	}
+}
+
 static void who_waits_goes_on_when_the_client_is_destroyed(void **state)
 {
 	struct pager_client_fixture *fixture = pager_client_fixture_get(state);
@@ -370,6 +404,7 @@ int main(void)
 		WITH(an_index_that_does_not_fit_is_refused),
 		WITH(a_backing_file_on_a_disk_is_refused),
 		WITH(memory_of_huge_pages_is_served),
+		WITH(complete_memory_needs_no_pager),
 		WITH(who_waits_goes_on_when_the_client_is_destroyed),
 	};
 
