@@ -24,7 +24,7 @@ unit-tests: programs guests $(UNIT_BIN)
 
 # The suites of `make test`, in this order; each is a target test-NAME whose output ends with
 # "N passed, N failed" (", N skipped" may follow).
-SUITES := unit docs native redteam fuzz lab
+SUITES := unit docs native control redteam fuzz lab
 
 test: ## runs every test suite, one line each, and ends with the sum
 	$(DESCRIBE)

@@ -10,5 +10,5 @@ $(CTL_TEST): private LIBS_ctl += $(COMMON_LIBS)
 .PHONY: test-control
 test-control: ## drives machines over their control sockets, with curl, socat, bulkheadctl and raw clients
 	$(DESCRIBE)
-	$(SUBMAKE) programs guests
+	+$(SUBMAKE) programs guests
 	tests/control/run $(BUILD)
