@@ -108,6 +108,13 @@ case_exit_rng_source_missing() {
 	expect_refusal 2 'rng.*/nowhere/entropy: No such' --kernel "$(guest smoke)" --rng src=/nowhere/entropy
 }
 
+# The disk's worker is being started when that comes out.
+case_exit_rng_source_missing_beside_a_disk() {
+	disk_make "$T/disk"
+	expect_refusal 2 'rng.*/nowhere/entropy: No such' --kernel "$(guest smoke)" --disk path="$T/disk" \
+		--rng src=/nowhere/entropy
+}
+
 case_exit_serial_socket_taken() {
 	echo precious >"$T/socket"
 	expect_refusal 2 "serial.*$T/socket: there is something else" --kernel "$(guest smoke)" --serial socket="$T/socket"
