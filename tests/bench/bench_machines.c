@@ -58,10 +58,7 @@ void bench_machine_qemu(const struct bench_machine *machine, struct bench_comman
 			       " -nodefaults -no-user-config -no-reboot -display none"
 			       " -serial stdio -kernel %s/guests/%s.elf",
 			  machine->build, machine->guest);
-	bench_command_add(command,
-			  "-m %u -object memory-backend-memfd,id=ram,size=%uM,share=on"
-			  " -machine memory-backend=ram",
-			  machine->memory_mib, machine->memory_mib);
+	bench_command_add(command, "-m %u", machine->memory_mib);
 	if (machine->cmdline)
 		bench_command_add(command, "-append %s", machine->cmdline);
 	bench_command_add(command,

@@ -157,3 +157,16 @@ void bench_process_end(struct bench_process *process)
 	process->pid = 0;
 	fd_close(&process->output_fd);
 }
+
+int bench_process_run(const struct bench_command *command, struct error *err)
+{
+	int status;
+	pid_t pid;
+	int rc = posix_spawnp(&pid, command->argv[0], NULL, NULL, command->argv, environ);
+
+	if (rc != 0)
+		return error_set_errno(err, -rc, "start %s", command->argv[0]);
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return error_set(err, -EIO, "%s failed", command->argv[0]);
+	return 0;
+}

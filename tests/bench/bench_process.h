@@ -50,6 +50,9 @@ int bench_process_start(struct bench_process *process, const struct bench_comman
 int bench_process_wait(struct bench_process *process, char wanted, unsigned timeout_ms,
 		       double *elapsed_ms, struct error *err);
 
+/* Run a program to its end; -EIO when that is not exit status 0. Its output is ours. */
+int bench_process_run(const struct bench_command *command, struct error *err);
+
 /*
  * SIGTERM, later SIGKILL; then wait until nobody holds the output any more, so that nothing of it
  * disturbs what is measured next. Idempotent.
