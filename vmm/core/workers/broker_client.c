@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ipc/cleanup.h"
+#include "ipc/log.h"
 #include "vmm/core/workers/broker_start.h"
 #include "vmm/core/workers/channel_watch.h"
 
@@ -24,14 +25,17 @@ struct broker_client {
 	void *opaque;
 	Bulkhead__Broker__Welcome *welcome;
 	int pidfd;
-	struct channel_watch *watch; /* NULL: nobody polls yet */
+	struct channel_watch *watch;  /* NULL: nobody polls yet */
+	struct spawn_request *spawns; /* that wait for their answer */
 	bool sealed;
 	bool ending; /* its going is expected */
 };
 
 /* One SPAWN that waits for its answer. */
 struct spawn_request {
-	broker_spawned_fn callback;
+	struct broker_client *client;
+	struct spawn_request *next;
+	broker_spawned_fn callback; /* NULL: who asked is gone */
 	void *opaque;
 };
 
@@ -239,20 +243,52 @@ int broker_open(struct broker_client *client, const char *id, char *path, size_t
 	return *fd >= 0 ? 0 : error_set(err, -EPROTO, "open %s: the broker sent no fd", id);
 }
 
+static void spawn_request_take(struct spawn_request *request)
+{
+	struct spawn_request **at = &request->client->spawns;
+
+	while (*at != request)
+		at = &(*at)->next;
+	*at = request->next;
+}
+
+/* Nobody wants the process any more. */
+static void spawn_end_unwanted(struct broker_client *client, const Bulkhead__Broker__Spawned *reply)
+{
+	struct error err = ERROR_INIT;
+
+	if (broker_kill(client, reply->pid, &err) < 0)
+		log_error("cannot kill process %d, which is not wanted any more: %s", reply->pid,
+			  err.message);
+}
+
 static void on_spawned(void *opaque, struct channel_message *message, const struct error *err)
 {
 	cleanup_free struct spawn_request *request = opaque;
 	const Bulkhead__Broker__Spawned *reply;
 	struct error answer;
 
-	if (!message) {
+	spawn_request_take(request);
+	reply = message ? (const Bulkhead__Broker__Spawned *)message->body : NULL;
+	if (!request->callback) {
+		if (reply)
+			spawn_end_unwanted(request->client, reply);
+		return;
+	}
+	if (!reply) {
 		answer = *err;
 		(void)answer_without_peer(&answer);
 		request->callback(request->opaque, 0, 0, &answer);
 		return;
 	}
-	reply = (const Bulkhead__Broker__Spawned *)message->body;
 	request->callback(request->opaque, reply->pid, reply->uid, NULL);
+}
+
+void broker_spawn_forget(struct broker_client *client, const void *opaque)
+{
+	for (struct spawn_request *request = client->spawns; request; request = request->next)
+		if (request->opaque == opaque)
+			request->callback = NULL;
 }
 
 static int client_spawn(struct broker_client *client, const char *kind, const char *device_id,
@@ -269,7 +305,8 @@ static int client_spawn(struct broker_client *client, const char *kind, const ch
 		free(request);
 		return error_set_errno(err, -ENOMEM, "spawn %s", device_id);
 	}
-	*request = (struct spawn_request){.callback = callback, .opaque = opaque};
+	*request = (struct spawn_request){
+		.client = client, .next = client->spawns, .callback = callback, .opaque = opaque};
 	bulkhead__broker__spawn__init(&spawn);
 	spawn.kind = kind_copy;
 	spawn.device_id = id_copy;
@@ -278,6 +315,8 @@ static int client_spawn(struct broker_client *client, const char *kind, const ch
 				   on_spawned, request, err);
 	if (rc != 0)
 		free(request);
+	else
+		client->spawns = request;
 	return rc;
 }
 

@@ -106,6 +106,12 @@ int broker_spawn(struct broker_client *client, const char *kind, const char *dev
 int broker_spawn_helper(struct broker_client *client, const char *kind, const char *id, int core_fd,
 			broker_spawned_fn callback, void *opaque, struct error *err);
 
+/*
+ * Whoever gave `opaque` to broker_spawn() or broker_spawn_helper() goes away: callbacks that are
+ * still to come are dropped, and a process that such a request still starts is killed at once.
+ */
+void broker_spawn_forget(struct broker_client *client, const void *opaque);
+
 /* broker_spawn() that waits. *pid and *uid may be NULL. */
 int broker_spawn_sync(struct broker_client *client, const char *kind, const char *device_id,
 		      int core_fd, int32_t *pid, uint32_t *uid, struct error *err);

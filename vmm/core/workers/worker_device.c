@@ -290,6 +290,7 @@ void worker_device_destroy(struct worker_device *device, void (*gone)(void *opaq
 	device->gone = gone;
 	device->gone_opaque = opaque;
 	task_cancel(device->context->tasks, &device->wishes_task);
+	broker_spawn_forget(device->context->broker, device);
 	worker_device_kill(device);
 	/* Not before the broker has said which process it was, that is to go, too. */
 	if (device->spawning)
