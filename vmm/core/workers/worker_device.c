@@ -247,6 +247,7 @@ struct worker_device *worker_device_new(const struct worker_device_options *opti
 	}
 	device->context = context;
 	device->inflight_fd = -1;
+	device->needs_reset_log = (struct log_ratelimit)LOG_RATELIMIT_INIT;
 	device->state = WORKER_DEVICE_STARTING;
 	pthread_mutex_init(&device->wishes_lock, NULL);
 	device->wishes_task =
@@ -334,7 +335,7 @@ void worker_device_finish_request(struct worker_device *device, const struct err
 		return;
 	if (device->reset_queued && !device->request_open)
 		worker_device_start_queued_reset(device);
-	task_post(device->context->tasks, &device->wishes_task);
+	worker_transport_look_again(device);
 }
 
 const char *worker_device_id(const struct worker_device *device)

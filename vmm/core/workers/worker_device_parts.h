@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "ipc/channel.h"
+#include "ipc/log.h"
 #include "proto/worker.pb-c.h"
 #include "vmm/core/workers/channel_watch.h"
 #include "vmm/core/workers/worker_device.h"
@@ -52,7 +53,8 @@ struct worker_device {
 	void *done_opaque;
 	channel_reply_fn activated; /* ACTIVATE waits for its answer: who gets it, once checked */
 	bool activated_on_demand;   /* it asked for a userfaultfd */
-	bool reset_queued;	    /* the core wants a reset as soon as that request is over */
+	struct log_ratelimit needs_reset_log;
+	bool reset_queued; /* the core wants a reset as soon as that request is over */
 	worker_device_done_fn reset_done;
 	void *reset_opaque;
 	bool destroying;
@@ -81,6 +83,9 @@ int worker_request_simple(struct worker_device *device, uint16_t type, uint32_t 
 int worker_request_drain(struct worker_device *device, uint16_t type, uint32_t timeout_ms,
 			 channel_reply_fn reply, struct error *err);
 
+/* An answer that came although its worker was given up in the meantime: what to tell who asked. */
+void worker_was_given_up(const struct worker_device *device, struct error *err);
+
 /* worker_device.c: CONFIGURE was answered. */
 void worker_device_on_configured(struct worker_device *device,
 				 Bulkhead__Worker__Configured *configured, const struct error *err);
@@ -89,6 +94,8 @@ void worker_device_finish_request(struct worker_device *device, const struct err
 
 /* worker_transport.c */
 extern const struct virtio_backend_ops worker_transport_ops;
+/* Look at the guest's wishes soon; loop thread. Nothing once the device is being destroyed. */
+void worker_transport_look_again(struct worker_device *device);
 void worker_transport_carry_out_wishes(void *opaque);
 
 #endif

@@ -39,8 +39,10 @@ static int on_needs_reset(void *owner, struct channel_message *message, struct e
 		(const Bulkhead__Worker__NeedsReset *)message->body;
 
 	(void)err;
-	log_warning("device \"%s\": needs a reset by its driver: %.200s", device->id,
-		    event->reason);
+	/* As often as the worker likes; the log may be slow, and the loop waits for it. */
+	if (log_ratelimit_allow(&device->needs_reset_log, NULL))
+		log_warning("device \"%s\": needs a reset by its driver: %.200s", device->id,
+			    event->reason);
 	if (device->transport)
 		virtio_pci_set_needs_reset(device->transport);
 	return 0;
@@ -258,6 +260,11 @@ static int worker_take_on_demand(struct worker_device *device, struct channel_me
 		activated->region_addresses, activated->n_region_addresses, err);
 }
 
+void worker_was_given_up(const struct worker_device *device, struct error *err)
+{
+	error_set(err, -ECONNRESET, "worker %s \"%s\": was given up", device->kind, device->id);
+}
+
 static void on_activate_reply(void *opaque, struct channel_message *message,
 			      const struct error *err)
 {
@@ -266,6 +273,11 @@ static void on_activate_reply(void *opaque, struct channel_message *message,
 	struct error failure = ERROR_INIT;
 
 	device->activated = NULL;
+	if (message && device->state == WORKER_DEVICE_FAILED) {
+		worker_was_given_up(device, &failure);
+		activated(device, NULL, &failure);
+		return;
+	}
 	if (message && worker_take_on_demand(device, message, &failure) < 0) {
 		error_prefix(&failure, "worker %s \"%s\"", device->kind, device->id);
 		worker_device_fail(device, &failure);

@@ -34,6 +34,13 @@ const struct virtio_backend_ops worker_transport_ops = {
 	.reset = transport_wish_reset,
 };
 
+void worker_transport_look_again(struct worker_device *device)
+{
+	/* The task was cancelled for good: the device is freed without looking at the queue. */
+	if (!device->destroying)
+		task_post(device->context->tasks, &device->wishes_task);
+}
+
 static void transport_on_activated(void *opaque, struct channel_message *message,
 				   const struct error *err)
 {
@@ -80,12 +87,18 @@ static void transport_on_reset(void *opaque, struct channel_message *message,
 			       const struct error *err)
 {
 	struct worker_device *device = opaque;
+	struct error lost = ERROR_INIT;
 
-	if (message)
+	if (message && device->state != WORKER_DEVICE_FAILED) {
 		device->state = WORKER_DEVICE_READY;
-	else
-		worker_device_fail(device,
-				   err); /* a worker that cannot reset still has guest memory */
+	} else if (message) {
+		worker_was_given_up(device, &lost);
+		message = NULL;
+		err = &lost;
+	} else {
+		/* A worker that cannot reset still has guest memory. */
+		worker_device_fail(device, err);
+	}
 	/* Whatever became of the worker, the driver that polls device_status goes on. */
 	if (device->transport)
 		virtio_pci_reset_done(device->transport);
@@ -137,7 +150,7 @@ void worker_transport_carry_out_wishes(void *opaque)
 		transport_activate(device, &activation);
 	/* A reset that needed nothing of the worker leaves the way free for the next wish. */
 	if (reset && !device->request_open)
-		task_post(device->context->tasks, &device->wishes_task);
+		worker_transport_look_again(device);
 }
 
 bool worker_device_is_idle(const struct worker_device *device)
