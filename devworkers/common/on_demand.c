@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include <linux/userfaultfd.h>
 
@@ -62,5 +63,23 @@ void on_demand_unregister(const struct guest_memory *memory, int userfaultfd)
 		};
 
 		(void)ioctl(userfaultfd, UFFDIO_UNREGISTER, &range);
+	}
+}
+
+void on_demand_abandon(const struct guest_memory *memory, int userfaultfd)
+{
+	for (unsigned i = 0; i < memory->region_count; i++) {
+		const struct guest_memory_region *region = &memory->regions[i];
+		struct uffdio_range range = {
+			.start = (uintptr_t)region->hva,
+			.len = region->size_bytes,
+		};
+
+		if (mmap(region->hva, region->size_bytes, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+			 0) == MAP_FAILED)
+			continue;
+		/* Whoever waited in the old mapping finds the new one. */
+		(void)ioctl(userfaultfd, UFFDIO_WAKE, &range);
 	}
 }

@@ -24,4 +24,11 @@ int on_demand_register(const struct guest_memory *memory, int device_fd, struct 
  */
 void on_demand_unregister(const struct guest_memory *memory, int userfaultfd);
 
+/*
+ * Let every thread of this process that waits for a page go on, on private zeros in its place: the
+ * shared memory stays as it is, and other processes wait on. memory has lost its contents here; it
+ * is destroyed as usual.
+ */
+void on_demand_abandon(const struct guest_memory *memory, int userfaultfd);
+
 #endif

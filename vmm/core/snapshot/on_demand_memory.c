@@ -158,6 +158,15 @@ void on_demand_memory_when_complete(struct vm *vm, void (*complete)(struct vm *v
 		log_error("memory on demand: %s", err.message);
 }
 
+void on_demand_memory_abandon(struct vm *vm)
+{
+	if (!vm->pager || vm->pager_ending)
+		return;
+	if (vm->vcpus)
+		vcpu_set_park(vm->vcpus);
+	pager_client_abandon(vm->pager);
+}
+
 void on_demand_memory_end(struct vm *vm, void (*gone)(struct vm *vm))
 {
 	if (!vm->pager) {

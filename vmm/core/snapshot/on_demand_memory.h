@@ -35,6 +35,12 @@ int on_demand_memory_add_worker(struct vm *vm, struct worker_device *device, int
  */
 void on_demand_memory_when_complete(struct vm *vm, void (*complete)(struct vm *vm));
 
+/*
+ * The VM ends: its vCPUs are told to stop, and what waits for a page that will not come (damage,
+ * no pager) is let go. Nothing if memory is complete. vm_shutdown() calls it first of all.
+ */
+void on_demand_memory_abandon(struct vm *vm);
+
 /* Unregister memory and end the pager: vCPUs and workers have ended. gone(vm) is called from the
  * loop, or at once. */
 void on_demand_memory_end(struct vm *vm, void (*gone)(struct vm *vm));

@@ -222,6 +222,11 @@ fail:
 	return NULL;
 }
 
+void pager_client_abandon(struct pager_client *client)
+{
+	on_demand_abandon(client->memory, client->userfaultfd);
+}
+
 void pager_client_destroy(struct pager_client *client, void (*gone)(void *opaque), void *opaque)
 {
 	if (!client) {

@@ -122,6 +122,13 @@ void pager_client_stats(const struct pager_client *client, struct pager_client_s
 int32_t pager_client_pid(const struct pager_client *client);
 
 /*
+ * The VM is over although some of its memory never came: threads of the core that wait for it go on
+ * with private zeros, so that they can be stopped. vCPUs have been told to stop before: they leave
+ * the guest at once. Workers see none of the zeros; they wait on until they are ended.
+ */
+void pager_client_abandon(struct pager_client *client);
+
+/*
  * End the pager and unregister the core's memory: pages that are missing become zeros, and who
  * waits for one goes on with them. If memory is complete that is as it should be, and the memory of
  * all other processes is unregistered, too. If it is not, the VM must be over, its vCPUs told to

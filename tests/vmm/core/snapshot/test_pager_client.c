@@ -364,6 +364,24 @@ static void complete_memory_needs_no_pager(void **state)
 	}
 }
 
+/* The page of somebody else's that is missing must not become zeros for everybody. */
+static void what_is_abandoned_becomes_zeros_for_the_core_alone(void **state)
+{
+	struct pager_client_fixture *fixture = pager_client_fixture_get(state);
+	struct toucher toucher;
+	const uint8_t wrong = 0xff;
+
+	pager_client_start_serving(fixture);
+	assert_int_equal(pwrite(fixture->files[0], &wrong, 1, 0), 1);
+	toucher_begin(fixture, &toucher, &fixture->memory, 0);
+	assert_true(pager_client_wait(fixture, &fixture->damaged, 1));
+	pager_client_abandon(fixture->client);
+	assert_true(pager_client_wait(fixture, &fixture->toucher_done, 1));
+	(void)pthread_join(toucher.thread, NULL);
+	assert_false(toucher.same);
+	assert_int_equal(lseek(fixture->memory.regions[0].fd, 0, SEEK_DATA), -1);
+}
+
 static void who_waits_goes_on_when_the_client_is_destroyed(void **state)
 {
 	struct pager_client_fixture *fixture = pager_client_fixture_get(state);
@@ -405,6 +423,7 @@ int main(void)
 		WITH(a_backing_file_on_a_disk_is_refused),
 		WITH(memory_of_huge_pages_is_served),
 		WITH(complete_memory_needs_no_pager),
+		WITH(what_is_abandoned_becomes_zeros_for_the_core_alone),
 		WITH(who_waits_goes_on_when_the_client_is_destroyed),
 	};
 
