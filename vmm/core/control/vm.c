@@ -324,6 +324,7 @@ int vm_shutdown(struct vm *vm, enum vm_end why, const struct error *text)
 		return 0;
 	vm->event_end_why = why;
 	vm->event_end_text = *text;
+	on_demand_memory_abandon(vm);
 	if (vm->snapshot) { /* another thread reads guest memory: it is told to stop, not pulled the
 			       rug */
 		vm->end_after_snapshot = true;
