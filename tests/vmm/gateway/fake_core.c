@@ -211,6 +211,15 @@ static int start_gateway(struct fake_core *core, struct error *err)
 	return pthread_create(&core->thread, NULL, core_thread, core) == 0 ? 0 : -EAGAIN;
 }
 
+static void remove_sockets(struct fake_core *core)
+{
+	for (int i = 0; i < FAKE_SOCKET_COUNT; i++) {
+		close(core->sockets[i]);
+		unlink(core->paths[i]);
+	}
+	rmdir(core->folder);
+}
+
 struct fake_core *fake_core_start(void)
 {
 	static const char *const names[] = {"api", "qmp", "qmp2", "metrics"};
@@ -231,6 +240,12 @@ struct fake_core *fake_core_start(void)
 	if (start_gateway(core, &err) == 0)
 		return core;
 	printf("cannot start the gateway: %s\n", err.message);
+	channel_destroy(core->channel);
+	if (core->gateway.pid > 0)
+		(void)worker_launch_reap(&core->gateway, 1000);
+	remove_sockets(core);
+	close(core->wake_fd);
+	free(core);
 	return NULL;
 }
 
@@ -258,11 +273,7 @@ bool fake_core_stop(struct fake_core *core)
 
 	if (violation >= 0)
 		printf("the gateway made the forbidden system call %d\n", violation);
-	for (int i = 0; i < FAKE_SOCKET_COUNT; i++) {
-		close(core->sockets[i]);
-		unlink(core->paths[i]);
-	}
-	rmdir(core->folder);
+	remove_sockets(core);
 	close(core->wake_fd);
 	if (core->model.config)
 		bulkhead__config__vm__free_unpacked(core->model.config, NULL);
