@@ -124,3 +124,45 @@ case_exit_serial_socket_taken() {
 case_exit_log_file_cannot_be_opened() {
 	expect_refusal 2 '--log-file /nowhere/log: No such' --kernel "$(guest smoke)" --log-file /nowhere/log
 }
+
+case_exit_standard_streams_closed() {
+	disk_make "$T/disk"
+	timeout 60 "$bulkhead" --name "$NAME" --kernel "$(guest watch)" --memory size=16M --disk path="$T/disk" \
+		--rng src=/dev/urandom --serial file="$T/out" --cmdline ticks=1 <&- >&- 2>&-
+	status=$?
+	: >"$T/err"
+	expect_status 0
+	expect_text out 'blk0=ok rng0=ok'
+}
+
+case_exit_reader_of_the_output_goes() {
+	timeout 60 "$bulkhead" --name "$NAME" --kernel "$(guest watch)" --memory size=16M --rng src=/dev/urandom \
+		--cmdline ticks=30 </dev/null 2>"$T/err" | head -n 1 >"$T/out"
+	status=${PIPESTATUS[0]}
+	expect_status 0
+	expect_text err 'nobody reads it any more'
+}
+
+case_exit_output_is_full() {
+	vm_run --kernel "$(guest watch)" --memory size=16M --serial file=/dev/full --log-file /dev/full -v --cmdline ticks=2
+	expect_status 0
+}
+
+case_exit_few_fds() {
+	all_devices
+	(
+		ulimit -S -n 16
+		exec timeout 60 "$bulkhead" --name "$NAME" --kernel "$(guest watch)" --memory size=16M "${devices[@]}" \
+			--cmdline ticks=1 </dev/null >"$T/out" 2>"$T/err"
+	)
+	status=$?
+	expect_status 0
+	(
+		ulimit -n 16
+		exec timeout 60 "$bulkhead" --name "$NAME" --kernel "$(guest watch)" --memory size=16M "${devices[@]}" \
+			--cmdline ticks=1 </dev/null >"$T/out" 2>"$T/err"
+	)
+	status=$?
+	[ "$status" -eq 1 ] || [ "$status" -eq 3 ] || fail "status $status with 16 fds"
+	expect_text err 'error: .*(open files|file descriptors)'
+}

@@ -5,6 +5,7 @@
 
 #include "vmm/core/config/command_line.h"
 #include "vmm/core/control/monitor.h"
+#include "vmm/core/control/process_setup.h"
 #include "vmm/core/host/check_host.h"
 #include "vmm/core/snapshot/inspect.h"
 
@@ -22,8 +23,12 @@ int main(int argc, char **argv)
 	struct command_line line;
 	struct error err = ERROR_INIT;
 	enum monitor_exit status = MONITOR_EXIT_USAGE;
-	int result;
+	int result = process_setup(&err);
 
+	if (result < 0) {
+		(void)fprintf(stderr, "bulkhead: %s\n", err.message);
+		return MONITOR_EXIT_HOST;
+	}
 	for (size_t i = 0; argc > 1 && i < sizeof(subcommands) / sizeof(*subcommands); i++)
 		if (strcmp(argv[1], subcommands[i].name) == 0)
 			return subcommands[i].run(argc - 1, argv + 1);

@@ -95,6 +95,9 @@ enum monitor_exit monitor_exit_status(enum vm_end why, const struct error *failu
 	case -ENODEV:
 	case -ENOMEM:
 	case -ENOSYS:
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOSPC:
 		return MONITOR_EXIT_HOST;
 	default:
 		return MONITOR_EXIT_INTERNAL;

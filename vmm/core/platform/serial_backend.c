@@ -195,7 +195,8 @@ static void serial_backend_disconnect(struct serial_backend *backend, int why)
 	backend->connection = DISCONNECTED;
 	serial_set_connected(backend->serial, false);
 	if (backend->kind == SERIAL_BACKEND_STREAM)
-		log_warning("serial port: %s: its output is dropped from now on", strerror(-why));
+		log_warning("serial port: %s: its output is dropped from now on",
+			    why ? strerror(-why) : "nobody reads it any more");
 	watched_fd_unwatch(&backend->input, backend->epoll_fd);
 	watched_fd_unwatch(&backend->output, backend->epoll_fd);
 	if (backend->owns_fds)

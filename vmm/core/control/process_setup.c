@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/core/control/process_setup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define ENOUGH_FDS 65536
+
+static int standard_streams_open(struct error *err)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		/* The lowest number that is free is this one. */
+		if (open("/dev/null", O_RDWR) != fd)
+			return error_set_errno(err, -errno, "open /dev/null");
+	}
+	return 0;
+}
+
+int process_setup(struct error *err)
+{
+	struct rlimit limit;
+	int result = standard_streams_open(err);
+
+	if (result < 0)
+		return result;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return error_set_errno(err, -errno, "RLIMIT_NOFILE");
+	if (limit.rlim_cur >= ENOUGH_FDS)
+		return 0;
+	limit.rlim_cur = limit.rlim_max < ENOUGH_FDS ? limit.rlim_max : ENOUGH_FDS;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return error_set_errno(err, -errno, "RLIMIT_NOFILE");
+	return 0;
+}
