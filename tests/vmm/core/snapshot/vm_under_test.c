@@ -264,6 +264,7 @@ static void make_vm(struct vm_under_test *test, Bulkhead__Config__Vm *config)
 		.seccomp = SANDBOX_SECCOMP_OFF, /* this process has no filter to narrow */
 	};
 
+	vm_under_test_end_vm(test); /* of a test that failed half-way */
 	test->ended = false;
 	test->vm = vm_new(&options, &err);
 	if (!test->vm)
@@ -417,7 +418,7 @@ void vm_under_test_destroy(struct vm_under_test *test)
 	vm_under_test_end_vm(test);
 	fd_close(&test->serial_client);
 	channel_watch_close(&test->broker_watch, NULL, NULL);
-	uv_run(&test->loop, UV_RUN_DEFAULT);
+	vm_under_test_run_ms(test, 1);
 	(void)broker_client_shutdown(test->broker, 5000, &err);
 	broker_client_destroy(test->broker);
 	assert_int_equal(uv_loop_close(&test->loop), 0);
