@@ -152,3 +152,16 @@ case_a_snapshot_is_restored_over_the_socket() {
 	wait_for 5 ticking || fail "the guest does not go on"
 	! grep -q '^TICK 1 ' "$dir/serial" || fail "the guest began again"
 }
+
+case_sigterm_ends_a_process_whose_machine_is_off() {
+	created
+	kill -TERM "$(cat "$dir/pid")"
+	wait_for 5 ended || fail "with a machine that was never booted it does not end"
+	expect "exit status" "$(cat "$dir/status")" 0
+	rm -f "$dir/status" "$dir/pid"
+	booted
+	expect "vm.shutdown" "$(api PUT vm.shutdown)$(answer)" 204
+	kill -TERM "$(cat "$dir/pid")"
+	wait_for 5 ended || fail "with a machine that was shut down it does not end"
+	expect "exit status" "$(cat "$dir/status")" 0
+}

@@ -8,6 +8,7 @@
 #include "vmm/core/config/vm_config.h"
 #include "vmm/core/control/control_parts.h"
 #include "vmm/core/control/control_view.h"
+#include "vmm/core/kvm/vcpu.h"
 
 #define MAX_DEVICES 64
 
@@ -75,6 +76,7 @@ void control_do_info(struct control *control, const ProtobufCMessage *request,
 	Bulkhead__Control__Device devices[MAX_DEVICES], *device_pointers[MAX_DEVICES];
 	Bulkhead__Control__Terminal terminals[CONTROL_MAX_TERMINALS];
 	Bulkhead__Control__Terminal *terminal_pointers[CONTROL_MAX_TERMINALS];
+	int32_t threads[VCPU_MAX];
 
 	(void)request;
 	if (!vm)
@@ -89,6 +91,8 @@ void control_do_info(struct control *control, const ProtobufCMessage *request,
 	reply.memory_bytes = reply.config->memory->size_bytes;
 	reply.n_devices = info_devices(vm, devices, device_pointers);
 	reply.devices = device_pointers;
+	reply.n_vcpu_threads = control_view_vcpu_threads(vm, threads, VCPU_MAX);
+	reply.vcpu_threads = threads;
 	for (unsigned i = 0; i < control->terminal_count; i++) {
 		bulkhead__control__terminal__init(&terminals[i]);
 		terminals[i].device_id = control->terminals[i].device_id;

@@ -5,6 +5,17 @@
 
 #include "vmm/core/control/vm_parts.h"
 
+unsigned control_view_vcpu_threads(const struct vm *vm, int32_t *threads, unsigned capacity)
+{
+	unsigned count = vm->vcpus ? vcpu_set_count(vm->vcpus) : 0;
+
+	if (count > capacity)
+		count = capacity;
+	for (unsigned i = 0; i < count; i++)
+		threads[i] = vcpu_set_thread_id(vm->vcpus, i);
+	return count;
+}
+
 unsigned control_view_device_count(const struct vm *vm)
 {
 	return vm->device_count;

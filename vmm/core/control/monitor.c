@@ -164,9 +164,8 @@ static void monitor_on_signal(uv_signal_t *handle, int signal_number)
 	struct error why = ERROR_INIT;
 
 	error_set(&why, -EINTR, "ended by signal %d (%s)", signal_number, strsignal(signal_number));
-	if (monitor->vm && vm_shutdown(monitor->vm, VM_END_POWER_OFF, &why) == 0)
-		return;
-	monitor_stop(monitor, MONITOR_EXIT_CLEAN);
+	if (!monitor->stopping)
+		monitor_end(monitor, &why);
 }
 
 static int compare_fds(const void *a, const void *b)

@@ -43,6 +43,8 @@ enum monitor_exit monitor_exit_status(enum vm_end why, const struct error *failu
 
 /* monitor_vm.c */
 extern const struct control_host_ops monitor_host_ops;
+void monitor_end(struct monitor *monitor,
+		 const struct error *why); /* the VM, whatever its state, then the process */
 int monitor_boot_vm(struct monitor *monitor, Bulkhead__Config__Vm *config, struct error *err);
 int monitor_restore_from_command_line(struct monitor *monitor, const struct command_line *line,
 				      struct error *err);

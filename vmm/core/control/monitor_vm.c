@@ -224,18 +224,22 @@ static int monitor_delete_vm(void *opaque, void (*done)(void *done_opaque), void
 	return 0;
 }
 
-static void monitor_shutdown_vmm(void *opaque)
+void monitor_end(struct monitor *monitor, const struct error *why)
 {
-	struct monitor *monitor = opaque;
-	struct error why = ERROR_INIT;
-
 	monitor->vmm_shutdown = true;
-	error_set(&why, -ECANCELED, "shut down by the operator");
-	if (monitor->vm && vm_shutdown(monitor->vm, VM_END_POWER_OFF, &why) == 0)
-		return;
+	if (monitor->vm && vm_shutdown(monitor->vm, VM_END_POWER_OFF, why) == 0)
+		return; /* its end is the process's */
 	if (monitor->vm && !monitor->delete_done)
 		vm_destroy(monitor->vm, monitor_on_vm_gone, monitor);
 	monitor_stop(monitor, MONITOR_EXIT_CLEAN);
+}
+
+static void monitor_shutdown_vmm(void *opaque)
+{
+	struct error why = ERROR_INIT;
+
+	error_set(&why, -ECANCELED, "shut down by the operator");
+	monitor_end(opaque, &why);
 }
 
 static int override_add(Bulkhead__Config__Vm *overrides, const Bulkhead__Control__Override *from,

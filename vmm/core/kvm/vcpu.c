@@ -42,6 +42,7 @@ struct vcpu {
 	_Atomic bool nmi_wanted; /* its own thread delivers it */
 	struct vcpu_registers power_on;
 	struct kvm_cpuid2 *cpuid;
+	_Atomic int32_t thread_id;
 };
 
 struct vcpu_set {
@@ -165,6 +166,7 @@ static void *vcpu_thread_main(void *opaque)
 	struct error err = ERROR_INIT;
 	char name[16];
 
+	atomic_store(&vcpu->thread_id, gettid());
 	(void)snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
 	pthread_setname_np(pthread_self(), name);
 	if (sandbox_install_filter(&kvm_vcpu_policy, set->options.seccomp, SANDBOX_FILTER_THREAD,
@@ -312,6 +314,11 @@ void vcpu_set_destroy(struct vcpu_set *set)
 unsigned vcpu_set_count(const struct vcpu_set *set)
 {
 	return set->count;
+}
+
+int32_t vcpu_set_thread_id(const struct vcpu_set *set, unsigned index)
+{
+	return atomic_load(&set->vcpus[index].thread_id);
 }
 
 int vcpu_set_fd(const struct vcpu_set *set, unsigned index)

@@ -55,6 +55,8 @@ void vcpu_set_destroy(struct vcpu_set *set);
  */
 unsigned vcpu_set_count(const struct vcpu_set *set);
 int vcpu_set_fd(const struct vcpu_set *set, unsigned index);
+int32_t vcpu_set_thread_id(const struct vcpu_set *set,
+			   unsigned index); /* 0: it has not begun yet */
 
 /* What vCPU `index` was told to be; borrowed. And tell it to be something else, before it runs. */
 const struct kvm_cpuid2 *vcpu_set_cpuid(const struct vcpu_set *set, unsigned index);
