@@ -204,6 +204,10 @@ install: ## installs programs, manual and documents below PREFIX (/usr/local), s
 	for command in $(COMMANDS); do ln -sf ../lib/bulkhead/$$command $(DESTDIR)$(PREFIX)/bin/$$command; done
 	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/bulkhead
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in $(patsubst vmm/ctl/systemd/%.in,%,$(wildcard vmm/ctl/systemd/*.in)); do \
+		sed 's,@PREFIX@,$(PREFIX),g' vmm/ctl/systemd/$$unit.in >$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
+	install -D -m 644 vmm/ctl/bulkheadctl.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/bulkheadctl
 	cp --parents docs/*.md docs/devices/*.md $(DESTDIR)$(PREFIX)/share/doc/bulkhead
 
 format: ## formats all C sources in place
