@@ -275,7 +275,7 @@ int vm_inject_nmi(struct vm *vm, struct error *err)
 
 static void vm_ended(struct vm *vm, enum vm_end why)
 {
-	struct error text = vm->event_end_text;
+	struct error text = vm->end_text;
 	struct error failure = ERROR_INIT;
 
 	vm->ending = false;
@@ -289,7 +289,7 @@ static void vm_on_memory_gone(struct vm *vm)
 {
 	vm_machine_destroy(vm);
 	vm_resources_close(vm);
-	vm_ended(vm, vm->event_end_why);
+	vm_ended(vm, vm->end_why);
 }
 
 static void vm_on_device_gone(void *opaque)
@@ -322,8 +322,13 @@ int vm_shutdown(struct vm *vm, enum vm_end why, const struct error *text)
 		return -EINVAL;
 	if (vm->ending || vm->end_after_snapshot)
 		return 0;
-	vm->event_end_why = why;
-	vm->event_end_text = *text;
+	if (vm->starting) {
+		if (!vm->start_failure.code)
+			vm->start_failure = *text;
+		return 0;
+	}
+	vm->end_why = why;
+	vm->end_text = *text;
 	on_demand_memory_abandon(vm);
 	if (vm->snapshot) { /* another thread reads guest memory: it is told to stop, not pulled the
 			       rug */

@@ -272,7 +272,10 @@ static void vm_on_device_ready(void *opaque, struct worker_device *device, const
 	(void)device;
 	if (vm->ending)
 		return;
-	if (err)
+	if (err && vm->starting) {
+		if (!vm->start_failure.code)
+			vm->start_failure = *err;
+	} else if (err)
 		vm_boot_fail(vm, err);
 	else
 		vm_on_one_ready(vm);
@@ -308,6 +311,25 @@ const struct worker_device_events vm_device_events = {
 	.on_demand = vm_on_device_on_demand,
 };
 
+static int vm_start_all(struct vm *vm, struct error *err)
+{
+	int result = 0;
+
+	vm->starting = true;
+	vm->start_failure = (struct error)ERROR_INIT;
+	if (vm_resources_declare(vm, err) < 0 || vm_resources_open(vm, err) < 0 ||
+	    vm_devices_start(vm, err) < 0 ||
+	    (vm->options.seal_broker && broker_seal(vm->options.broker, err) < 0) ||
+	    vm_machine_create(vm, err) < 0)
+		result = err->code;
+	vm->starting = false;
+	if (result == 0 && vm->start_failure.code) {
+		*err = vm->start_failure;
+		result = err->code;
+	}
+	return result;
+}
+
 int vm_start_machine(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
 {
 	if (vm->state != VM_CREATED && vm->state != VM_SHUTDOWN)
@@ -319,10 +341,7 @@ int vm_start_machine(struct vm *vm, vm_done_fn done, void *opaque, struct error 
 	vm_enter_state(vm, VM_BOOTING);
 	/* One more than there are devices, so that none of them can be the last one yet. */
 	vm->devices_waited_for = 1;
-	if (vm_resources_declare(vm, err) < 0 || vm_resources_open(vm, err) < 0 ||
-	    vm_devices_start(vm, err) < 0 ||
-	    (vm->options.seal_broker && broker_seal(vm->options.broker, err) < 0) ||
-	    vm_machine_create(vm, err) < 0) {
+	if (vm_start_all(vm, err) < 0) {
 		vm->done = NULL;
 		(void)vm_shutdown(vm, VM_END_FAILURE, err);
 		return err->code;

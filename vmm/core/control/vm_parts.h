@@ -82,6 +82,15 @@ struct vm {
 	void (*memory_complete)(struct vm *vm);
 	void (*memory_gone)(struct vm *vm);
 
+	/* Within vm_start_machine(), which waits for the broker and handles what comes from there:
+	 * what goes wrong meanwhile is only noted. */
+	bool starting;
+	struct error start_failure;
+
+	/* Why it ends, from vm_shutdown() on. */
+	enum vm_end end_why;
+	struct error end_text;
+
 	bool ending;
 	unsigned open_handles;	/* of the loop, while the VM is being freed */
 	unsigned devices_to_go; /* being destroyed */
