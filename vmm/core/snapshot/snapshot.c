@@ -138,7 +138,8 @@ static void snapshot_resume_workers(struct snapshot *snapshot)
 /* Remember the first failure; the phase that is under way ends by itself and then looks. */
 static void snapshot_note_failure(struct snapshot *snapshot, const struct error *err)
 {
-	if (snapshot->failure.code)
+	/* Once it is committed it stands, whatever becomes of the workers afterwards. */
+	if (snapshot->failure.code || snapshot->status->phase == SNAPSHOT_RESUME)
 		return;
 	snapshot->failure = *err;
 	error_prefix(&snapshot->failure, "%s", snapshot->path);
