@@ -15,7 +15,7 @@ case_ctl_leads_a_machine_through_its_life() {
 	ctl pause || fail "pause"
 	ctl snapshot "$dir/snap" || fail "snapshot"
 	contains "progress" "$(ctl snapshot-progress)" "completed"
-	for verb in resume reboot nmi; do ctl $verb || fail $verb; done
+	for verb in resume nmi reboot; do ctl $verb || fail $verb; done
 	for verb in shutdown boot delete; do ctl $verb || fail $verb; done
 	ctl shutdown-vmm || fail "shutdown-vmm"
 	wait_for 3 ended || fail "still there"

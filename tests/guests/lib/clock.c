@@ -34,8 +34,7 @@ static uint64_t clock_khz_from_cpuid(void)
 static uint64_t clock_khz_from_pit(void)
 {
 	uint64_t elapsed_us = 0;
-	uint64_t start = cpu_read_tsc();
-	uint64_t end;
+	uint64_t start, end;
 
 	pit_start_countdown();
 	start = cpu_read_tsc();

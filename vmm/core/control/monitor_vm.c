@@ -281,8 +281,10 @@ static int monitor_restore_vm(void *opaque, const Bulkhead__Control__Restore *re
 		.prefault = request->prefault,
 		.force = request->force,
 	};
-	int result = overrides ? 0 : error_set(err, -ENOMEM, "out of memory");
+	int result = 0;
 
+	if (!overrides)
+		return error_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; result == 0 && i < request->n_overrides; i++)
 		result = override_add(overrides, request->overrides[i], err);
 	if (result == 0) {
