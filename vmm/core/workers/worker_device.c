@@ -45,15 +45,6 @@ static void worker_device_on_watch_closed(void *opaque)
 		gone(gone_opaque);
 }
 
-/* The last step: free, and say so, when the loop has let go of the handles. */
-static void worker_device_close(struct worker_device *device)
-{
-	if (device->watching)
-		channel_watch_close(&device->watch, worker_device_on_watch_closed, device);
-	else
-		worker_device_on_watch_closed(device);
-}
-
 static void worker_device_kill(struct worker_device *device)
 {
 	struct error err = ERROR_INIT;
@@ -163,19 +154,14 @@ static void worker_device_on_spawned(void *opaque, int32_t pid, uint32_t uid,
 	struct worker_device *device = opaque;
 	struct error failure = ERROR_INIT;
 
-	device->spawning = false;
-	if (!err) {
-		device->pid = pid;
-		device->uid = uid;
-	}
-	if (device->destroying || device->state == WORKER_DEVICE_FAILED) {
-		worker_device_kill(device);
-		if (device->destroying)
-			worker_device_close(device);
-		return;
-	}
 	if (err) {
 		worker_device_lost(device, err);
+		return;
+	}
+	device->pid = pid;
+	device->uid = uid;
+	if (device->state == WORKER_DEVICE_FAILED) {
+		worker_device_kill(device);
 		return;
 	}
 	if (worker_request_configure(device, &failure) < 0)
@@ -204,7 +190,6 @@ static int worker_device_connect(struct worker_device *device, struct error *err
 		device->watching = true;
 		result = broker_spawn(device->context->broker, device->kind, device->id, pair[1],
 				      worker_device_on_spawned, device, err);
-		device->spawning = result == 0;
 	}
 	close(pair[1]);
 	return result;
@@ -293,11 +278,10 @@ void worker_device_destroy(struct worker_device *device, void (*gone)(void *opaq
 	task_cancel(device->context->tasks, &device->wishes_task);
 	broker_spawn_forget(device->context->broker, device);
 	worker_device_kill(device);
-	/* Not before the broker has said which process it was, that is to go, too. */
-	if (device->spawning)
-		channel_watch_stop(&device->watch);
+	if (device->watching)
+		channel_watch_close(&device->watch, worker_device_on_watch_closed, device);
 	else
-		worker_device_close(device);
+		worker_device_on_watch_closed(device);
 }
 
 static void worker_device_start_queued_reset(struct worker_device *device)

@@ -36,7 +36,6 @@ struct worker_device {
 	struct channel *channel; /* NULL: none (yet, or any more) */
 	struct channel_watch watch;
 	bool watching;
-	bool spawning; /* the broker has not answered yet, and its answer names the device */
 	struct virtio_pci *transport; /* NULL until plugged */
 	int32_t pid;		      /* 0: not running */
 	uint32_t uid;

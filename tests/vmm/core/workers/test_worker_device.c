@@ -169,8 +169,8 @@ static void a_device_becomes_ready_and_goes(void **state)
 	assert_int_equal(fixture->exited_count, 1);
 }
 
-/* The broker's answer to SPAWN names the device, and its worker has to be killed. */
-static void a_device_destroyed_while_it_starts_waits_for_the_brokers_answer(void **state)
+/* It does not wait for a broker that may be slow; the worker that still comes is killed. */
+static void a_device_destroyed_while_it_starts_goes_at_once_and_its_worker_later(void **state)
 {
 	struct fixture *fixture = *state;
 	pid_t broker = broker_client_welcome(fixture->broker)->pid;
@@ -179,10 +179,8 @@ static void a_device_destroyed_while_it_starts_waits_for_the_brokers_answer(void
 	assert_int_equal(kill(broker, SIGSTOP), 0);
 	device = start_device(fixture);
 	worker_device_destroy(device, on_gone, fixture);
-	run_until(fixture, &fixture->gone_count, 1, 300);
-	assert_int_equal(fixture->gone_count, 0);
-	assert_int_equal(kill(broker, SIGCONT), 0);
 	run_until(fixture, &fixture->gone_count, 1, WAIT_MS);
+	assert_int_equal(kill(broker, SIGCONT), 0);
 	run_until(fixture, &fixture->exited_count, 1, WAIT_MS);
 	assert_int_equal(fixture->gone_count, 1);
 	assert_int_equal(fixture->exited_count, 1);
@@ -195,7 +193,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		DEVICE_TEST(a_device_becomes_ready_and_goes),
-		DEVICE_TEST(a_device_destroyed_while_it_starts_waits_for_the_brokers_answer),
+		DEVICE_TEST(a_device_destroyed_while_it_starts_goes_at_once_and_its_worker_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
