@@ -82,6 +82,45 @@ case_stopped_worker() {
 	vm_quit
 }
 
+rebooted() { [ "$(grep -c '^READY' "$T/out")" -ge 2 ]; }
+
+# The machine comes up without it.
+case_death_of_rng_before_a_reboot() {
+	all_devices
+	watch_start "${devices[@]}"
+	kill -KILL "$(worker_pid rng)"
+	expect_ticks 2 'rng0=needs-reset'
+	tell b
+	wait_until 40 rebooted || fail "the machine does not come up again"
+	expect_ticks 2 'blk0=ok rng0=(needs-reset|not-started) console0=ok'
+	vm_quit
+}
+
+# Somebody who waits for a worker that never answers waits for the deadline only.
+case_stopped_worker_at_a_reboot() {
+	all_devices
+	watch_start "${devices[@]}"
+	kill -STOP "$(worker_pid console)"
+	tell b
+	wait_until 100 rebooted || fail "the machine does not come up again"
+	expect_ticks 2 'blk0=ok rng0=ok console0=(needs-reset|not-started)'
+	vm_quit
+}
+
+# Nothing of a running VM needs it; what is left of it ends when it can.
+case_stopped_broker() {
+	local broker
+	all_devices
+	watch_start "${devices[@]}"
+	broker=$(broker_pid)
+	kill -STOP "$broker"
+	expect_ticks 5 'blk0=ok rng0=ok console0=ok'
+	kill -TERM "$core"
+	vm_wait 40
+	kill -CONT "$broker"
+	[ "$status" -ne 124 ] || fail "the core does not end"
+}
+
 # With everything stopped, the core ends in bounded time all the same.
 case_stopped_workers_at_the_end() {
 	all_devices

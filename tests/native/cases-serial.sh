@@ -4,8 +4,8 @@
 
 case_serial_standard_input_and_output() {
 	watch_start --rng src=/dev/urandom
-	tell abc
-	wait_until 30 grep -q abc "$T/out" || fail "no echo"
+	tell xyz
+	wait_until 30 grep -q xyz "$T/out" || fail "no echo"
 	vm_quit
 }
 
@@ -59,8 +59,8 @@ case_serial_pty() {
 	wait_until 30 grep -q 'serial: pseudo terminal /dev/pts/' "$T/err" || fail "its path is not printed"
 	local path
 	path=$(pty_path serial)
-	timeout 30 "$helper" pty "$path" abc 2 >"$T/pty1" || fail "the terminal cannot be opened"
-	grep -q abc "$T/pty1" || fail "no echo"
+	timeout 30 "$helper" pty "$path" xyz 2 >"$T/pty1" || fail "the terminal cannot be opened"
+	grep -q xyz "$T/pty1" || fail "no echo"
 	timeout 30 "$helper" pty "$path" "" 1 >"$T/pty2" || fail "the terminal cannot be opened again"
 	grep -q TICK "$T/pty2" || fail "nothing comes the second time"
 	timeout 30 "$helper" pty "$path" q 1 >"$T/pty3"
@@ -76,10 +76,10 @@ case_serial_socket() {
 	vm_start --kernel "$(guest watch)" --memory size=16M --serial socket="$T/socket"
 	wait_until 30 test -S "$T/socket" || fail "there is no socket"
 	[ "$(stat -c %a "$T/socket")" = 600 ] || fail "others may connect: mode $(stat -c %a "$T/socket")"
-	timeout 30 "$helper" socket "$T/socket" send abc 2 >"$T/client1" || fail "cannot connect"
-	grep -q abc "$T/client1" || fail "no echo"
-	timeout 30 "$helper" socket "$T/socket" send def 2 >"$T/client2" || fail "cannot connect again"
-	grep -q def "$T/client2" || fail "no echo for the second client"
+	timeout 30 "$helper" socket "$T/socket" send xyz 2 >"$T/client1" || fail "cannot connect"
+	grep -q xyz "$T/client1" || fail "no echo"
+	timeout 30 "$helper" socket "$T/socket" send uvw 2 >"$T/client2" || fail "cannot connect again"
+	grep -q uvw "$T/client2" || fail "no echo for the second client"
 	timeout 30 "$helper" socket "$T/socket" flood 4000000
 	timeout 30 "$helper" socket "$T/socket" send "" 2 >"$T/client3" || fail "cannot connect after a flood"
 	grep -q TICK "$T/client3" || fail "nothing comes after a flood"

@@ -4,15 +4,16 @@
  *   TICK 7 blk0=ok rng0=needs-reset console0=ok
  * Options: ticks=N (then power off; default: never), interval_us=N (default 50000),
  * timeout_us=N for one answer (default 300000), start=0 (leave the devices alone).
- * Obeys letters that come on the serial port: q powers off, r resets and starts again every
- * device that is not well, and says RESET rng0 ms=31000 when each has ended; other letters are
- * echoed.
+ * Obeys letters that come on the serial port: q powers off, b restarts the machine, r resets and
+ * starts again every device that is not well, and says RESET rng0 ms=31000 when each has ended;
+ * other letters are echoed.
  */
 #include <stddef.h>
 
 #include "clock.h"
 #include "cmdline.h"
 #include "guest.h"
+#include "power.h"
 #include "print.h"
 #include "serial.h"
 #include "string.h"
@@ -70,6 +71,8 @@ static void watch_obey(void)
 	for (int i = 0; i < BYTES_A_TICK && serial_read_byte(&byte); i++) {
 		if (byte == 'q') {
 			watch.quit = true;
+		} else if (byte == 'b') {
+			power_reset_i8042();
 		} else if (byte == 'r') {
 			watch.reset = true;
 		} else {
