@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ipc/log.h"
+#include "vmm/core/control/vm_clock.h"
 #include "vmm/core/control/vm_parts.h"
 #include "vmm/core/snapshot/on_demand_memory.h"
 
@@ -78,6 +79,7 @@ static void vm_on_parked(void *opaque)
 		return;
 	uv_timer_stop(&vm->park_timer);
 	if (vm->state == VM_PAUSING) {
+		vm_clock_stop(vm);
 		vm_enter_state(vm, VM_PAUSED);
 		vm_finish(vm, NULL);
 	} else if (vm->state == VM_RESETTING) {
@@ -222,6 +224,7 @@ static void vm_on_device_resumed(void *opaque, struct worker_device *device,
 		worker_device_fail(device, err);
 	if (--vm->devices_waited_for || vm->ending)
 		return;
+	vm_clock_continue(vm);
 	vcpu_set_run(vm->vcpus);
 	vm_enter_state(vm, VM_RUNNING);
 	vm_finish(vm, NULL);

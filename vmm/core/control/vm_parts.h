@@ -61,6 +61,10 @@ struct vm {
 	struct irqchip_state irqchip_power_on;
 	struct boot_entry entry;
 
+	/* vm_clock.c */
+	bool clock_stopped;
+	struct kvm_clock_data clock_at_pause;
+
 	struct worker_device_context device_context;
 	struct worker_device *devices[VM_MAX_DEVICES];
 	unsigned device_count;
