@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -27,6 +28,9 @@ int process_setup(struct error *err)
 
 	if (result < 0)
 		return result;
+	/* A heap of a thread's own reads /proc when it shrinks, which the core's filter kills. */
+	if (!mallopt(M_ARENA_MAX, 1))
+		return error_set(err, -EINVAL, "malloc: one heap for all threads");
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return error_set_errno(err, -errno, "RLIMIT_NOFILE");
 	if (limit.rlim_cur >= ENOUGH_FDS)
