@@ -129,6 +129,16 @@ struct sandbox_self_options {
 int sandbox_enter_self(const struct sandbox_self_options *options, uint32_t *missing,
 		       struct error *err);
 
+/*
+ * The same in two halves: what needs no ids yet (namespaces but for cgroup, root, the bounding
+ * set), for a process that waits for its ids anyway, and the rest. Both add to *missing, which is 0
+ * before the first.
+ */
+int sandbox_leave_host(const struct sandbox_self_options *options, uint32_t *missing,
+		       struct error *err);
+int sandbox_give_up_rights(const struct sandbox_self_options *options, uint32_t *missing,
+			   struct error *err);
+
 enum sandbox_filter_scope {
 	SANDBOX_FILTER_THREAD,	/* the calling thread only */
 	SANDBOX_FILTER_PROCESS, /* every thread; fails if one already has another filter */

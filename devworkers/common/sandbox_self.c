@@ -46,7 +46,7 @@ static int self_map_ids(uid_t uid, gid_t gid, struct error *err)
 
 static int self_enter_namespaces(const struct sandbox_self_options *options, struct error *err)
 {
-	int flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP;
+	int flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 
@@ -83,19 +83,12 @@ static int self_close_fds(const struct sandbox_self_options *options, struct err
 	return sandbox_stage_fds(keep, 3 + options->keep_fd_count, err);
 }
 
-int sandbox_enter_self(const struct sandbox_self_options *options, uint32_t *missing,
+int sandbox_leave_host(const struct sandbox_self_options *options, uint32_t *missing,
 		       struct error *err)
 {
-	const struct sandbox_limits limits = {
-		.file_size_bytes = RLIM_INFINITY,
-		.fds = options->max_fds ? options->max_fds : DEFAULT_MAX_FDS,
-		.threads = RLIM_INFINITY,
-		.private_bytes = RLIM_INFINITY,
-	};
 	uint32_t allow = options->allow_missing;
 	int rc = 0;
 
-	*missing = 0;
 	if (self_enter_namespaces(options, err) != 0)
 		rc = sandbox_stage_missing(SANDBOX_NAMESPACES, allow, missing, err);
 	if (rc == 0 && (*missing & (1U << SANDBOX_NAMESPACES))) {
@@ -106,6 +99,26 @@ int sandbox_enter_self(const struct sandbox_self_options *options, uint32_t *mis
 	}
 	if (rc == 0 && sandbox_stage_bounding_set(err) != 0)
 		rc = sandbox_stage_missing(SANDBOX_CAPABILITIES, allow, missing, err);
+	return rc;
+}
+
+int sandbox_give_up_rights(const struct sandbox_self_options *options, uint32_t *missing,
+			   struct error *err)
+{
+	const struct sandbox_limits limits = {
+		.file_size_bytes = RLIM_INFINITY,
+		.fds = options->max_fds ? options->max_fds : DEFAULT_MAX_FDS,
+		.threads = RLIM_INFINITY,
+		.private_bytes = RLIM_INFINITY,
+	};
+	uint32_t allow = options->allow_missing;
+	int rc = 0;
+
+	/* Its root is the cgroup that we are in now. */
+	if (!(*missing & (1U << SANDBOX_NAMESPACES)) && unshare(CLONE_NEWCGROUP) != 0) {
+		(void)error_set_errno(err, -errno, "unshare the cgroup namespace");
+		rc = sandbox_stage_missing(SANDBOX_NAMESPACES, allow, missing, err);
+	}
 	if (rc == 0 && self_drop_ids(options, err) != 0)
 		rc = sandbox_stage_missing(SANDBOX_IDS, allow, missing, err);
 	if (rc == 0 && sandbox_stage_capabilities(err) != 0)
@@ -119,4 +132,14 @@ int sandbox_enter_self(const struct sandbox_self_options *options, uint32_t *mis
 	if (rc == 0 && sandbox_stage_landlock(err) != 0)
 		rc = sandbox_stage_missing(SANDBOX_LANDLOCK, allow, missing, err);
 	return rc;
+}
+
+int sandbox_enter_self(const struct sandbox_self_options *options, uint32_t *missing,
+		       struct error *err)
+{
+	int rc;
+
+	*missing = 0;
+	rc = sandbox_leave_host(options, missing, err);
+	return rc == 0 ? sandbox_give_up_rights(options, missing, err) : rc;
 }

@@ -235,27 +235,32 @@ static int monitor_start_broker(struct monitor *monitor, const struct command_li
 		.allow_missing = line->allow_missing,
 	};
 
-	monitor->broker = broker_client_start(&options, &broker_events, monitor, err);
+	monitor->broker = broker_client_launch(&options, &broker_events, monitor, err);
 	return monitor->broker ? 0 : err->code;
 }
 
-/* Give up everything that a path, a new process or another user's right could be reached with. */
+/*
+ * Give up everything that a path, a new process or another user's right could be reached with. What
+ * needs nothing from the broker comes first: meanwhile that starts, and claims our ids.
+ */
 static int monitor_enter_sandbox(struct monitor *monitor, const struct command_line *line,
 				 struct error *err)
 {
-	const Bulkhead__Broker__Welcome *welcome = broker_client_welcome(monitor->broker);
-	struct sandbox_self_options options = {
-		.drop_ids = welcome->separate_ids,
-		.uid = welcome->core_uid,
-		.gid = welcome->core_gid,
-		.keep_all_fds = true,
-	};
+	struct sandbox_self_options options = {.drop_ids = geteuid() == 0, .keep_all_fds = true};
+	const Bulkhead__Broker__Welcome *welcome;
 	uint32_t missing = 0;
 
 	if (line->allow_missing &&
 	    sandbox_stages_parse(line->allow_missing, &options.allow_missing, err) < 0)
 		return err->code;
-	if (sandbox_enter_self(&options, &missing, err) < 0)
+	if (sandbox_leave_host(&options, &missing, err) < 0)
+		return error_prefix(err, "sandbox of the core");
+	if (broker_client_hello(monitor->broker, err) < 0)
+		return err->code;
+	welcome = broker_client_welcome(monitor->broker);
+	options.uid = welcome->core_uid;
+	options.gid = welcome->core_gid;
+	if (sandbox_give_up_rights(&options, &missing, err) < 0)
 		return error_prefix(err, "sandbox of the core");
 	for (unsigned stage = 0; stage < SANDBOX_STAGE_COUNT; stage++)
 		if (missing & (1U << stage))

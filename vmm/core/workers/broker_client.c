@@ -95,7 +95,7 @@ static void on_closed(void *owner, const struct error *err)
 
 static const struct channel_callbacks callbacks = {.closed = on_closed};
 
-static int client_hello(struct broker_client *client, struct error *err)
+int broker_client_hello(struct broker_client *client, struct error *err)
 {
 	ProtobufCMessage *body = NULL;
 	int rc = channel_call_sync(client->channel, MESSAGE(HELLO), NULL, NULL, 0, HELLO_MS, &body,
@@ -104,12 +104,13 @@ static int client_hello(struct broker_client *client, struct error *err)
 	if (rc != 0)
 		return rc;
 	client->welcome = (Bulkhead__Broker__Welcome *)body;
+	client->ending = false;
 	return 0;
 }
 
-struct broker_client *broker_client_start(const struct broker_start_options *options,
-					  const struct broker_events *events, void *opaque,
-					  struct error *err)
+struct broker_client *broker_client_launch(const struct broker_start_options *options,
+					   const struct broker_events *events, void *opaque,
+					   struct error *err)
 {
 	struct broker_client *client = calloc(1, sizeof(*client));
 	cleanup_fd int fd = -1;
@@ -131,13 +132,23 @@ struct broker_client *broker_client_start(const struct broker_start_options *opt
 	if (!client->channel)
 		goto fail;
 	(void)fd_steal(&fd);
-	if (client_hello(client, err) != 0)
-		goto fail;
-	client->ending = false;
 	return client;
 fail:
 	broker_client_destroy(client);
 	return NULL;
+}
+
+struct broker_client *broker_client_start(const struct broker_start_options *options,
+					  const struct broker_events *events, void *opaque,
+					  struct error *err)
+{
+	struct broker_client *client = broker_client_launch(options, events, opaque, err);
+
+	if (client && broker_client_hello(client, err) != 0) {
+		broker_client_destroy(client);
+		client = NULL;
+	}
+	return client;
 }
 
 void broker_client_destroy(struct broker_client *client)

@@ -57,6 +57,15 @@ struct broker_client *broker_client_start(const struct broker_start_options *opt
 					  struct error *err);
 
 /*
+ * The same in two steps, for who has something else to do while the broker starts: launch() returns
+ * at once, hello() waits for it. After a failed hello() only destroy() is left.
+ */
+struct broker_client *broker_client_launch(const struct broker_start_options *options,
+					   const struct broker_events *events, void *opaque,
+					   struct error *err);
+int broker_client_hello(struct broker_client *client, struct error *err);
+
+/*
  * Close and free. The broker sees the end of the socket, kills every process and leaves nothing
  * behind. Accepts NULL.
  */
