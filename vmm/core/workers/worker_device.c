@@ -276,6 +276,7 @@ void worker_device_destroy(struct worker_device *device, void (*gone)(void *opaq
 	device->gone = gone;
 	device->gone_opaque = opaque;
 	task_cancel(device->context->tasks, &device->wishes_task);
+	broker_spawn_forget(device->context->broker, device);
 	worker_device_kill(device);
 	if (device->watching)
 		channel_watch_close(&device->watch, worker_device_on_watch_closed, device);

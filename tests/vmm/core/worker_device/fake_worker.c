@@ -27,6 +27,12 @@ int broker_spawn(struct broker_client *client, const char *kind, const char *dev
 	return 0;
 }
 
+void broker_spawn_forget(struct broker_client *client, const void *opaque)
+{
+	if (client->spawn_opaque == opaque)
+		client->spawned = NULL;
+}
+
 int broker_kill(struct broker_client *client, int32_t pid, struct error *err)
 {
 	(void)err;
@@ -282,8 +288,6 @@ int fixture_teardown(void **state)
 
 	if (fixture->device)
 		fixture_destroy_device(fixture);
-	if (fixture->broker.spawned)
-		fixture_spawned(fixture);
 	fixture_wait(fixture, &fixture->gone, 1);
 	/* Nothing that was posted may be left for a device that is gone. */
 	assert_null(fixture->tasks.first);

@@ -135,17 +135,14 @@ static void a_worker_that_dies_before_it_is_ready_is_reported_once(void **state)
 
 /* ---- the end ---- */
 
-static void a_device_that_goes_while_its_process_is_being_started_waits_to_kill_it(void **state)
+static void a_device_that_goes_while_its_process_is_being_started_forgets_about_it(void **state)
 {
 	struct fixture *fixture = *state;
 
 	fixture_destroy_device(fixture);
-	fixture_run(fixture, 20);
-	assert_int_equal(fixture->gone, 0);
-	fixture_spawned(fixture);
 	fixture_wait(fixture, &fixture->gone, 1);
-	assert_int_equal(fixture->broker.killed_pid, FAKE_PID);
-	assert_int_equal(fixture->ready, 0);
+	/* The broker's answer would reach freed memory. */
+	assert_null(fixture->broker.spawned);
 }
 
 static void a_device_that_goes_kills_its_worker(void **state)
@@ -232,7 +229,7 @@ int main(void)
 		TEST(a_config_space_that_is_too_large_is_refused),
 		TEST(a_worker_that_refuses_its_configuration_says_why),
 		TEST(a_worker_that_dies_before_it_is_ready_is_reported_once),
-		TEST(a_device_that_goes_while_its_process_is_being_started_waits_to_kill_it),
+		TEST(a_device_that_goes_while_its_process_is_being_started_forgets_about_it),
 		TEST(a_device_that_goes_kills_its_worker),
 		TEST(a_device_that_goes_with_a_request_open_answers_nobody),
 		TEST(a_device_may_go_while_it_reports_the_end_of_a_request),
