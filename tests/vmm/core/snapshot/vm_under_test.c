@@ -354,7 +354,7 @@ int vm_under_test_worker_pid(struct vm_under_test *test, const char *id)
 int vm_under_test_restore_with(struct vm_under_test *test, const char *path, bool on_demand,
 			       Bulkhead__Config__Vm *overrides)
 {
-	struct restore_options options = {.on_demand = on_demand};
+	struct restore_options options = {.on_demand = on_demand, .force = test->force};
 	struct error err = ERROR_INIT;
 	struct snapshot_reader *reader = snapshot_reader_open(test->broker, path, &err);
 	int result = reader ? 0 : err.code;

@@ -29,6 +29,7 @@ struct vm_under_test {
 	bool ended;
 	enum vm_end why;
 	unsigned devices_failed;
+	bool force;	   /* restore in spite of risks */
 	int serial_client; /* connected to the serial port's socket; -1: not */
 };
 
