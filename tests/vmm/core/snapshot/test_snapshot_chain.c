@@ -47,20 +47,35 @@ static void snapshot_round(struct vm_under_test *test, unsigned round, bool on_d
 	assert_int_equal(vm_under_test_count_text(test, "FAIL"), 0);
 }
 
-static void a_guest_goes_on_through_a_chain_of_snapshots(void **state)
+static void chain(bool on_demand)
 {
 	const char *rounds = getenv("BULKHEAD_SNAPSHOT_ROUNDS");
 	unsigned count = rounds ? (unsigned)atoi(rounds) : CHAIN_ROUNDS_DEFAULT;
 	struct vm_under_test test;
 
-	(void)state;
 	require_machine();
 	vm_under_test_init(&test);
 	vm_under_test_boot(&test, "snapshot", "touch=4", 1);
 	assert_true(vm_under_test_wait_text(&test, "TICK", 1));
 	for (unsigned round = 0; round < count; round++)
-		snapshot_round(&test, round, false);
+		snapshot_round(&test, round, on_demand);
 	vm_under_test_destroy(&test);
+}
+
+static void a_guest_goes_on_through_a_chain_of_snapshots(void **state)
+{
+	(void)state;
+	chain(false);
+}
+
+static void a_guest_goes_on_through_a_chain_on_demand(void **state)
+{
+	(void)state;
+	if (access("/dev/userfaultfd", R_OK | W_OK) != 0) {
+		printf("skip: no access to /dev/userfaultfd\n");
+		skip();
+	}
+	chain(true);
 }
 
 static void a_vm_goes_on_after_its_snapshot(void **state)
@@ -136,6 +151,7 @@ int main(void)
 		cmocka_unit_test(a_vm_goes_on_after_its_snapshot),
 		cmocka_unit_test(a_restored_vm_that_never_ran_is_snapshot_again),
 		cmocka_unit_test(a_guest_goes_on_through_a_chain_of_snapshots),
+		cmocka_unit_test(a_guest_goes_on_through_a_chain_on_demand),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
