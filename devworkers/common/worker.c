@@ -10,10 +10,10 @@
 #include "devworkers/common/worker.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "devworkers/common/process_options.h"
 #include "devworkers/common/sandbox.h"
 #include "devworkers/common/worker_context.h"
 #include "ipc/cleanup.h"
@@ -21,81 +21,6 @@
 
 /* All regions, the eventfds of all queues, two messages full of fds, and what a device has. */
 #define WORKER_MAX_FDS 256U
-
-enum worker_option {
-	OPTION_DEVICE_ID = 1,
-	OPTION_VM_NAME,
-	OPTION_LOG_LEVEL,
-	OPTION_LOG_JSON,
-	OPTION_SECCOMP,
-};
-
-struct worker_options {
-	const char *device_id, *vm_name;
-	unsigned log_level;
-	bool log_json;
-	enum sandbox_seccomp_mode seccomp_mode;
-};
-
-static int parse_seccomp(const char *text, enum sandbox_seccomp_mode *mode)
-{
-	if (strcmp(text, "true") == 0)
-		*mode = SANDBOX_SECCOMP_ENFORCE;
-	else if (strcmp(text, "log") == 0)
-		*mode = SANDBOX_SECCOMP_LOG;
-	else if (strcmp(text, "false") == 0)
-		*mode = SANDBOX_SECCOMP_OFF;
-	else
-		return -EINVAL;
-	return 0;
-}
-
-static int parse_log_level(const char *text, unsigned *level)
-{
-	if (text[0] < '0' || text[0] > '0' + LOG_LEVEL_DEBUG || text[1] != '\0')
-		return -EINVAL;
-	*level = (unsigned)(text[0] - '0');
-	return 0;
-}
-
-static int parse_option(int option, const char *argument, struct worker_options *options)
-{
-	switch (option) {
-	case OPTION_DEVICE_ID:
-		options->device_id = argument;
-		return 0;
-	case OPTION_VM_NAME:
-		options->vm_name = argument;
-		return 0;
-	case OPTION_LOG_LEVEL:
-		return parse_log_level(argument, &options->log_level);
-	case OPTION_LOG_JSON:
-		options->log_json = true;
-		return 0;
-	case OPTION_SECCOMP:
-		return parse_seccomp(argument, &options->seccomp_mode);
-	default:
-		return -EINVAL;
-	}
-}
-
-static int parse_options(int argc, char **argv, struct worker_options *options)
-{
-	static const struct option known[] = {
-		{"device-id", required_argument, NULL, OPTION_DEVICE_ID},
-		{"vm-name", required_argument, NULL, OPTION_VM_NAME},
-		{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
-		{"log-json", no_argument, NULL, OPTION_LOG_JSON},
-		{"seccomp", required_argument, NULL, OPTION_SECCOMP},
-		{NULL, 0, NULL, 0},
-	};
-	int option;
-
-	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1)
-		if (parse_option(option, optarg, options) < 0)
-			return -EINVAL;
-	return optind == argc ? 0 : -EINVAL;
-}
 
 static void destroy_worker(struct worker *worker)
 {
@@ -115,7 +40,7 @@ static void destroy_worker(struct worker *worker)
 }
 
 static struct worker *new_worker(const struct worker_device_ops *ops,
-				 const struct worker_options *options, struct error *err)
+				 const struct process_options *options, struct error *err)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 
@@ -127,10 +52,8 @@ static struct worker *new_worker(const struct worker_device_ops *ops,
 	worker->device = calloc(1, ops->state_size ? ops->state_size : 1);
 	if (!worker->device)
 		goto fail;
-	(void)snprintf(worker->device_id, sizeof(worker->device_id), "%s",
-		       options->device_id ? options->device_id : "");
-	(void)snprintf(worker->vm_name, sizeof(worker->vm_name), "%s",
-		       options->vm_name ? options->vm_name : "");
+	(void)snprintf(worker->device_id, sizeof(worker->device_id), "%s", options->device_id);
+	(void)snprintf(worker->vm_name, sizeof(worker->vm_name), "%s", options->vm_name);
 	return worker;
 fail:
 	error_set_errno(err, -ENOMEM, "worker");
@@ -153,7 +76,7 @@ static int prepare_worker(void *opaque, struct error *err)
 	return worker->ops->prepare ? worker->ops->prepare(worker, err) : 0;
 }
 
-static int run_worker(struct worker *worker, const struct worker_options *options,
+static int run_worker(struct worker *worker, const struct process_options *options,
 		      struct error *err)
 {
 	const struct sandbox_options sandbox = {
@@ -171,11 +94,11 @@ static int run_worker(struct worker *worker, const struct worker_options *option
 	return ret;
 }
 
-static void set_up_log(const struct worker_device_ops *ops, const struct worker_options *options)
+static void set_up_log(const struct worker_device_ops *ops, const struct process_options *options)
 {
 	log_setup(&(struct log_options){
 		.fd = SANDBOX_LOG_FD,
-		.level = (enum log_level)options->log_level,
+		.level = options->log_level,
 		.json = options->log_json,
 		.vm_name = options->vm_name,
 		.process = ops->kind,
@@ -185,20 +108,14 @@ static void set_up_log(const struct worker_device_ops *ops, const struct worker_
 
 int worker_main(int argc, char **argv, const struct worker_device_ops *ops)
 {
-	struct worker_options options = {.log_level = LOG_LEVEL_WARNING,
-					 .seccomp_mode = SANDBOX_SECCOMP_ENFORCE};
+	struct process_options options;
 	struct error err = ERROR_INIT;
 	struct worker *worker;
 	int ret;
 
-	if (parse_options(argc, argv, &options) < 0) {
-		(void)fprintf(stderr,
-			      "usage: bulkhead-%s [--device-id=ID] [--vm-name=NAME] "
-			      "[--log-level=0..3] [--log-json] [--seccomp=true|log|false]\n"
-			      "A device worker, started by bulkhead-broker.\n",
-			      ops->kind);
+	if (process_options_parse(argc, argv, "A device worker, started by bulkhead-broker.",
+				  &options) < 0)
 		return EXIT_FAILURE;
-	}
 	set_up_log(ops, &options);
 	worker = new_worker(ops, &options, &err);
 	ret = worker ? run_worker(worker, &options, &err) : -ENOMEM;

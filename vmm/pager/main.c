@@ -8,11 +8,9 @@
  *   4. lock the sandbox and report to the broker;
  *   5. serve until the core is gone.
  */
-#include <getopt.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "devworkers/common/process_options.h"
 #include "devworkers/common/sandbox.h"
 #include "ipc/log.h"
 #include "vmm/pager/pager.h"
@@ -20,52 +18,6 @@
 
 #define PAGER_MAX_FDS	  (2U * PAGER_MAX_PROCESSES + CHANNEL_MAX_FDS)
 #define PAGER_MAX_THREADS 8U
-
-struct pager_options {
-	const char *vm_name;
-	unsigned log_level;
-	bool log_json;
-	enum sandbox_seccomp_mode seccomp_mode;
-};
-
-static int parse_seccomp(const char *text, enum sandbox_seccomp_mode *mode)
-{
-	if (strcmp(text, "true") == 0)
-		*mode = SANDBOX_SECCOMP_ENFORCE;
-	else if (strcmp(text, "log") == 0)
-		*mode = SANDBOX_SECCOMP_LOG;
-	else if (strcmp(text, "false") == 0)
-		*mode = SANDBOX_SECCOMP_OFF;
-	else
-		return -1;
-	return 0;
-}
-
-static int parse_options(int argc, char **argv, struct pager_options *options)
-{
-	static const struct option known[] = {
-		{"device-id", required_argument, NULL, 'i'},
-		{"vm-name", required_argument, NULL, 'n'},
-		{"log-level", required_argument, NULL, 'l'},
-		{"log-json", no_argument, NULL, 'j'},
-		{"seccomp", required_argument, NULL, 's'},
-		{NULL, 0, NULL, 0},
-	};
-	int option;
-
-	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		if (option == 'n')
-			options->vm_name = optarg;
-		else if (option == 'l' && optarg[0] >= '0' && optarg[0] <= '3' && !optarg[1])
-			options->log_level = (unsigned)(optarg[0] - '0');
-		else if (option == 'j')
-			options->log_json = true;
-		else if (option != 'i' &&
-			 (option != 's' || parse_seccomp(optarg, &options->seccomp_mode) < 0))
-			return -1;
-	}
-	return optind == argc ? 0 : -1;
-}
 
 /* Between the sandbox's stages and its lock. */
 static int prepare(void *opaque, struct error *err)
@@ -75,7 +27,7 @@ static int prepare(void *opaque, struct error *err)
 
 int main(int argc, char **argv)
 {
-	struct pager_options options = {.log_level = LOG_LEVEL_WARNING};
+	struct process_options options;
 	struct sandbox_options sandbox = {.policy = &pager_policy,
 					  .max_fds = PAGER_MAX_FDS,
 					  .max_threads = PAGER_MAX_THREADS};
@@ -83,15 +35,13 @@ int main(int argc, char **argv)
 	struct pager pager = {0};
 	int result;
 
-	if (parse_options(argc, argv, &options) < 0) {
-		(void)fprintf(stderr, "usage: bulkhead-pager [--device-id=ID] [--vm-name=NAME] "
-				      "[--log-level=0..3] [--log-json] [--seccomp=true|log|false]\n"
-				      "Memory of a VM that is restored on demand, started by "
-				      "bulkhead-broker.\n");
+	if (process_options_parse(
+		    argc, argv,
+		    "Memory of a VM that is restored on demand, started by bulkhead-broker.",
+		    &options) < 0)
 		return EXIT_FAILURE;
-	}
 	log_setup(&(struct log_options){.fd = SANDBOX_LOG_FD,
-					.level = (enum log_level)options.log_level,
+					.level = options.log_level,
 					.json = options.log_json,
 					.vm_name = options.vm_name,
 					.process = "pager"});

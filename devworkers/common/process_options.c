@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "devworkers/common/process_options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+enum process_option {
+	OPTION_DEVICE_ID = 1,
+	OPTION_VM_NAME,
+	OPTION_LOG_LEVEL,
+	OPTION_LOG_JSON,
+	OPTION_SECCOMP,
+};
+
+static int parse_seccomp(const char *text, enum sandbox_seccomp_mode *mode)
+{
+	if (strcmp(text, "true") == 0)
+		*mode = SANDBOX_SECCOMP_ENFORCE;
+	else if (strcmp(text, "log") == 0)
+		*mode = SANDBOX_SECCOMP_LOG;
+	else if (strcmp(text, "false") == 0)
+		*mode = SANDBOX_SECCOMP_OFF;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int parse_log_level(const char *text, enum log_level *level)
+{
+	if (text[0] < '0' || text[0] > '0' + LOG_LEVEL_DEBUG || text[1] != '\0')
+		return -EINVAL;
+	*level = (enum log_level)(text[0] - '0');
+	return 0;
+}
+
+static int parse_option(int option, const char *argument, struct process_options *options)
+{
+	switch (option) {
+	case OPTION_DEVICE_ID:
+		options->device_id = argument;
+		return 0;
+	case OPTION_VM_NAME:
+		options->vm_name = argument;
+		return 0;
+	case OPTION_LOG_LEVEL:
+		return parse_log_level(argument, &options->log_level);
+	case OPTION_LOG_JSON:
+		options->log_json = true;
+		return 0;
+	case OPTION_SECCOMP:
+		return parse_seccomp(argument, &options->seccomp_mode);
+	default:
+		return -EINVAL;
+	}
+}
+
+static int parse_all(int argc, char **argv, struct process_options *options)
+{
+	static const struct option known[] = {
+		{"device-id", required_argument, NULL, OPTION_DEVICE_ID},
+		{"vm-name", required_argument, NULL, OPTION_VM_NAME},
+		{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+		{"log-json", no_argument, NULL, OPTION_LOG_JSON},
+		{"seccomp", required_argument, NULL, OPTION_SECCOMP},
+		{NULL, 0, NULL, 0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1)
+		if (parse_option(option, optarg, options) < 0)
+			return -EINVAL;
+	return optind == argc ? 0 : -EINVAL;
+}
+
+int process_options_parse(int argc, char **argv, const char *about, struct process_options *options)
+{
+	*options = (struct process_options){
+		.device_id = "",
+		.vm_name = "",
+		.log_level = LOG_LEVEL_WARNING,
+	};
+	if (parse_all(argc, argv, options) == 0)
+		return 0;
+	(void)fprintf(stderr,
+		      "usage: %s [--device-id=ID] [--vm-name=NAME] [--log-level=0..3] [--log-json] "
+		      "[--seccomp=true|log|false]\n%s\n",
+		      argc > 0 ? argv[0] : "bulkhead", about);
+	return -EINVAL;
+}
