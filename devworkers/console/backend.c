@@ -43,14 +43,14 @@ static int open_streams(struct backend *backend, int *fds, struct error *err)
 
 	switch (backend->mode) {
 	case MODE(TTY):
-		result = stream_open(&backend->input, &fds[0], true, err);
-		return result < 0 ? result : stream_open(&backend->output, &fds[1], true, err);
+		result = stream_open(&backend->input, &fds[0], err);
+		return result < 0 ? result : stream_open(&backend->output, &fds[1], err);
 	case MODE(FILE):
-		return stream_open(&backend->output, &fds[0], false, err);
+		return stream_open(&backend->output, &fds[0], err);
 	case MODE(PTY):
-		return stream_open(&backend->input, &fds[0], false, err);
+		return stream_open(&backend->input, &fds[0], err);
 	case MODE(SOCKET):
-		return stream_open(&backend->listener, &fds[0], false, err);
+		return stream_open(&backend->listener, &fds[0], err);
 	default:
 		return 0;
 	}
@@ -110,7 +110,7 @@ static void on_client(void *opaque, uint32_t events)
 	}
 	/* An earlier client that is gone may have left input that the guest does not want yet. */
 	stream_close(&backend->input);
-	if (stream_open(&backend->input, &fd, false, &err) < 0)
+	if (stream_open(&backend->input, &fd, &err) < 0)
 		return;
 	backend->input_ended = backend->hung_up = false;
 	/* The next one waits in the queue of the listening socket. */

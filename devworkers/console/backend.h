@@ -30,7 +30,6 @@ struct stream {
 	bool open;
 	bool always_ready; /* a regular file: cannot be watched, never makes us wait */
 	int fd;		   /* owned */
-	int saved_flags;   /* of the open file, put back on close; -1: nothing to put back */
 	struct loop_watch *watch;
 	uint32_t events;
 };
@@ -77,9 +76,8 @@ bool backend_input_is_ready(const struct backend *backend);
 
 /* ---- stream.c ---- */
 
-/* Take *fd and make it non-blocking; keep_flags: undo that on close (a terminal that others use).
- */
-int stream_open(struct stream *stream, int *fd, bool keep_flags, struct error *err);
+/* Take *fd and make it non-blocking. A terminal that others use is put right again by the core. */
+int stream_open(struct stream *stream, int *fd, struct error *err);
 void stream_close(struct stream *stream);
 
 /* Await nothing more. */

@@ -7,7 +7,7 @@
 #include "ipc/cleanup.h"
 #include "ipc/log.h"
 
-int stream_open(struct stream *stream, int *fd, bool keep_flags, struct error *err)
+int stream_open(struct stream *stream, int *fd, struct error *err)
 {
 	int flags = fcntl(*fd, F_GETFL);
 
@@ -16,7 +16,6 @@ int stream_open(struct stream *stream, int *fd, bool keep_flags, struct error *e
 	*stream = (struct stream){
 		.open = true,
 		.fd = fd_steal(fd),
-		.saved_flags = keep_flags && !(flags & O_NONBLOCK) ? flags : -1,
 	};
 	return 0;
 }
@@ -26,8 +25,6 @@ void stream_close(struct stream *stream)
 	if (!stream->open)
 		return;
 	loop_unwatch(stream->watch);
-	if (stream->saved_flags >= 0)
-		(void)fcntl(stream->fd, F_SETFL, stream->saved_flags);
 	fd_close(&stream->fd);
 	*stream = (struct stream){.open = false};
 }

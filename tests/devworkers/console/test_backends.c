@@ -316,24 +316,6 @@ static void descriptors_that_do_not_fit_the_mode_are_refused(void **state)
 	assert_int_equal(worker_driver_start(&guest->driver, "console", &err), 0);
 }
 
-static void the_flags_of_a_terminal_that_others_use_are_put_back(void **state)
-{
-	struct console_guest *guest = *state;
-	char path[64];
-	cleanup_fd int master = pty_open(path, sizeof(path));
-	cleanup_fd int slave = slave_open(path);
-	int fds[2] = {slave, slave};
-	struct error err = ERROR_INIT;
-
-	console_guest_run(guest, MODE(TTY), fds, 2);
-	console_guest_print(guest, "x");
-	assert_reads(master, "x");
-	assert_true(fcntl(slave, F_GETFL) & O_NONBLOCK);
-	assert_int_equal(worker_driver_stop(&guest->driver), 0);
-	assert_false(fcntl(slave, F_GETFL) & O_NONBLOCK);
-	assert_int_equal(worker_driver_start(&guest->driver, "console", &err), 0);
-}
-
 int main(void)
 {
 #define CONSOLE_TEST(name)                                                                         \
@@ -352,7 +334,6 @@ int main(void)
 		CONSOLE_TEST(what_a_client_sent_before_it_left_is_delivered),
 		CONSOLE_TEST(a_client_that_only_listens_keeps_the_output),
 		CONSOLE_TEST(descriptors_that_do_not_fit_the_mode_are_refused),
-		CONSOLE_TEST(the_flags_of_a_terminal_that_others_use_are_put_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,7 @@
 #include "vmm/core/config/vm_config.h"
 #include "vmm/core/control/control_notify.h"
 #include "vmm/core/control/monitor_parts.h"
+#include "vmm/core/control/process_setup.h"
 #include "vmm/core/policy-loop.seccomp.h"
 #include "vmm/core/snapshot/snapshot_file.h"
 
@@ -402,8 +403,10 @@ enum monitor_exit monitor_run(struct command_line *line)
 {
 	struct monitor monitor = {.log_fd = -1, .seccomp = line->seccomp};
 	struct monitor_descriptors fds = {.event_monitor = -1, .notify = -1};
+	struct process_streams streams;
 	struct error err = ERROR_INIT;
 
+	process_streams_note(&streams);
 	monitor_close_stray_fds(line);
 	if (monitor_open_log(&monitor, line, &err) < 0) {
 		dprintf(STDERR_FILENO, "bulkhead: %s\n", err.message);
@@ -419,6 +422,7 @@ enum monitor_exit monitor_run(struct command_line *line)
 		(void)uv_loop_close(&monitor.loop);
 	}
 	broker_client_destroy(monitor.broker);
+	process_streams_put_back(&streams);
 	free(fds.config_text);
 	fd_close(&fds.event_monitor);
 	fd_close(&fds.notify);

@@ -40,3 +40,20 @@ int process_setup(struct error *err)
 		return error_set_errno(err, -errno, "RLIMIT_NOFILE");
 	return 0;
 }
+
+void process_streams_note(struct process_streams *streams)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		streams->flags[fd] = fcntl(fd, F_GETFL);
+}
+
+void process_streams_put_back(const struct process_streams *streams)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		int now = fcntl(fd, F_GETFL);
+
+		if (streams->flags[fd] >= 0 && now >= 0 &&
+		    ((streams->flags[fd] ^ now) & O_NONBLOCK))
+			(void)fcntl(fd, F_SETFL, streams->flags[fd]);
+	}
+}

@@ -13,4 +13,17 @@
  */
 int process_setup(struct error *err);
 
+/* Whether the standard streams block, as whoever started us left them. */
+struct process_streams {
+	int flags[3]; /* -1: unknown */
+};
+
+/*
+ * A console on the terminal makes its open file non-blocking, which the operator's shell shares,
+ * and no worker may undo that: note how they are before there is one, put it back when there is
+ * none.
+ */
+void process_streams_note(struct process_streams *streams);
+void process_streams_put_back(const struct process_streams *streams);
+
 #endif

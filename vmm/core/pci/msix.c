@@ -10,6 +10,7 @@
 
 #include "ipc/cleanup.h"
 #include "vmm/core/pci/little_endian.h"
+#include "vmm/core/pci/shared_eventfd.h"
 
 /* Where a local APIC takes messages: others would be writes to memory, which nobody makes here. */
 #define MSI_ADDRESS_BASE 0xfee00000ULL
@@ -234,17 +235,12 @@ bool msix_source_is_pending(const struct msix *msix, unsigned source)
 
 bool msix_source_drain(struct msix *msix, unsigned source)
 {
-	uint64_t count;
-
-	return msix_source_is_pending(msix, source) &&
-	       read(msix->sources[source].eventfd, &count, sizeof(count)) == sizeof(count);
+	/* An irqfd's count is KVM's business. */
+	return !msix->sources[source].assigned &&
+	       shared_eventfd_drain(msix->sources[source].eventfd);
 }
 
 void msix_source_signal(const struct msix *msix, unsigned source)
 {
-	static const uint64_t one = 1;
-
-	/* A count that is full is an interrupt that is pending already. */
-	if (write(msix->sources[source].eventfd, &one, sizeof(one)) < 0)
-		return;
+	shared_eventfd_signal(msix->sources[source].eventfd);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Queue notifications (virtio 1.2, 4.1.4.4): ioeventfds that follow BAR 0, and kicks by hand. */
-#include <unistd.h>
-
+#include "vmm/core/pci/shared_eventfd.h"
 #include "vmm/core/pci/virtio_transport.h"
 
 static void virtio_notifier_assign(struct virtio_pci *virtio, unsigned queue, uint64_t gpa)
@@ -51,18 +50,10 @@ void virtio_notify_unmapping(struct pci_device *device, unsigned index)
 
 void virtio_notify_signal(const struct virtio_pci *virtio, unsigned queue)
 {
-	static const uint64_t one = 1;
-
-	/* A count that is full is a kick that is pending already. */
-	if (write(virtio->kick_fds[queue], &one, sizeof(one)) < 0)
-		return;
+	shared_eventfd_signal(virtio->kick_fds[queue]);
 }
 
 void virtio_notify_drain(const struct virtio_pci *virtio, unsigned queue)
 {
-	uint64_t count;
-
-	/* Nothing to read is fine. */
-	if (read(virtio->kick_fds[queue], &count, sizeof(count)) < 0)
-		return;
+	(void)shared_eventfd_drain(virtio->kick_fds[queue]);
 }
