@@ -10,6 +10,7 @@
 #include "ipc/log.h"
 #include "vmm/core/control/vm_parts.h"
 #include "vmm/core/snapshot/manifest.h"
+#include "vmm/core/snapshot/memory_file.h"
 #include "vmm/core/snapshot/pager_client.h"
 
 #define SMALL_PAGE_BYTES 4096U
@@ -119,6 +120,11 @@ int on_demand_memory_start(struct vm *vm, struct snapshot_reader *reader, bool p
 		.opaque = vm,
 	};
 
+	for (unsigned i = 0; i < options.region_count; i++) {
+		/* A page that is there already is never asked for. */
+		if (memory_file_clear(&vm->memory.regions[i], err) < 0)
+			return error_prefix(err, "memory on demand");
+	}
 	for (unsigned i = 0; i < options.region_count; i++) {
 		options.regions[i].page_bytes =
 			vm->config->memory->hugepages ? HUGE_PAGE_BYTES : SMALL_PAGE_BYTES;

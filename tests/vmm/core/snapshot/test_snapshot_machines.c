@@ -24,6 +24,7 @@
 #include "vmm/core/config/vm_config.h"
 #include "vmm/core/control/vm_parts.h"
 
+#define SHARED_FILE "/dev/shm/bulkhead-test-ram"
 #define HIGH_OFFSET (700U << 20) /* into the memory above 4 GiB */
 
 static struct vm_under_test test;
@@ -43,6 +44,7 @@ static int teardown(void **state)
 	if (*state)
 		vm_under_test_destroy(&test);
 	huge_pages_give_back();
+	(void)unlink(SHARED_FILE);
 	return 0;
 }
 
@@ -122,17 +124,18 @@ static void go_on(const struct vm_under_test_machine *machine)
 }
 
 /* Twice: what a restored machine saves must be as good as what was booted. */
-static void through_snapshots(void **state, const struct vm_under_test_machine *machine)
+static void through_snapshots(void **state, const struct vm_under_test_machine *machine,
+			      bool on_demand)
 {
 	char path[128];
 
 	boot(state, machine);
 	save("first", path, sizeof(path));
-	check(vm_under_test_restore(&test, path, false));
+	check(vm_under_test_restore(&test, path, on_demand));
 	go_on(machine);
 	assert_verifies();
 	save("second", path, sizeof(path));
-	check(vm_under_test_restore(&test, path, false));
+	check(vm_under_test_restore(&test, path, on_demand));
 	go_on(machine);
 	assert_verifies();
 }
@@ -202,7 +205,7 @@ static void a_machine_of_one_processor_goes_on_twice(void **state)
 	struct vm_under_test_machine machine = {
 		.guest = "snapshot", .cmdline = "touch=8", .serial_socket = true};
 
-	through_snapshots(state, &machine);
+	through_snapshots(state, &machine, false);
 }
 
 static void huge_pages_go_on(void **state)
@@ -217,7 +220,7 @@ static void huge_pages_go_on(void **state)
 
 	if (!huge_pages_reserve(40))
 		skip();
-	through_snapshots(state, &machine);
+	through_snapshots(state, &machine, false);
 }
 
 static void memory_in_a_backing_file_goes_on(void **state)
@@ -227,7 +230,7 @@ static void memory_in_a_backing_file_goes_on(void **state)
 	char file[128];
 
 	machine.memory_file = vm_under_test_path(&test, "ram", file, sizeof(file));
-	through_snapshots(state, &machine);
+	through_snapshots(state, &machine, false);
 }
 
 /* The file that the VM left behind holds what came after the snapshot. */
@@ -250,6 +253,94 @@ static void a_backing_file_holds_nothing_of_later(void **state)
 	assert_int_equal(pread(fd, &byte, 1, 100 << 20), 1);
 	assert_int_equal(byte, 0);
 	close(fd);
+	go_on(&machine);
+	assert_verifies();
+}
+
+/* ---- on demand ---- */
+
+static void require_on_demand(void **state)
+{
+	if (!*state)
+		skip();
+	if (access("/dev/userfaultfd", R_OK | W_OK) != 0) {
+		printf("skip: no access to /dev/userfaultfd\n");
+		skip();
+	}
+}
+
+static void two_processors_go_on_on_demand(void **state)
+{
+	struct vm_under_test_machine machine = {
+		.guest = "snapshot",
+		.cmdline = "touch=8 smp=1",
+		.cpus = 2,
+		.serial_socket = true,
+	};
+
+	require_on_demand(state);
+	through_snapshots(state, &machine, true);
+}
+
+static void huge_pages_go_on_on_demand(void **state)
+{
+	struct vm_under_test_machine machine = {
+		.guest = "snapshot",
+		.cmdline = "touch=8",
+		.memory_bytes = 64 << 20,
+		.hugepages = true,
+		.serial_socket = true,
+	};
+
+	require_on_demand(state);
+	if (!huge_pages_reserve(40))
+		skip();
+	through_snapshots(state, &machine, true);
+}
+
+static void memory_above_the_hole_goes_on_on_demand(void **state)
+{
+	struct vm_under_test_machine machine = {
+		.guest = "snapshot",
+		.cmdline = "touch=1",
+		.memory_bytes = 4ULL << 30,
+		.serial_socket = true,
+	};
+
+	require_on_demand(state);
+	through_snapshots(state, &machine, true);
+}
+
+static void fill_file(const char *path, size_t bytes)
+{
+	static uint8_t dirt[1 << 20];
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	memset(dirt, 0xdd, sizeof(dirt));
+	for (size_t done = 0; done < bytes; done += sizeof(dirt))
+		assert_int_equal(write(fd, dirt, sizeof(dirt)), sizeof(dirt));
+	close(fd);
+}
+
+/* What the file held before must not be taken for what the snapshot holds. */
+static void a_used_backing_file_is_restored_on_demand(void **state)
+{
+	struct vm_under_test_machine machine = {.guest = "snapshot",
+						.cmdline = "touch=8",
+						.memory_file = SHARED_FILE,
+						.serial_socket = true};
+	char path[128];
+
+	require_on_demand(state);
+	if (access("/dev/shm", W_OK) != 0) {
+		printf("skip: no /dev/shm\n");
+		skip();
+	}
+	boot(state, &machine);
+	save("first", path, sizeof(path));
+	fill_file(SHARED_FILE, 128 << 20);
+	check(vm_under_test_restore(&test, path, true));
 	go_on(&machine);
 	assert_verifies();
 }
@@ -349,6 +440,10 @@ int main(void)
 		TEST(huge_pages_go_on),
 		TEST(memory_in_a_backing_file_goes_on),
 		TEST(a_backing_file_holds_nothing_of_later),
+		TEST(two_processors_go_on_on_demand),
+		TEST(huge_pages_go_on_on_demand),
+		TEST(memory_above_the_hole_goes_on_on_demand),
+		TEST(a_used_backing_file_is_restored_on_demand),
 		TEST(entropy_is_served_after_a_restore),
 		TEST(clones_have_disks_of_their_own),
 		TEST(a_disk_of_another_size_is_refused_by_name),
