@@ -275,6 +275,9 @@ static int monitor_init_loop(struct monitor *monitor, struct error *err)
 {
 	int result = uv_loop_init(&monitor->loop);
 
+	/* The pool does one thing at a time, or two: a snapshot or a restore, and letting go of
+	 * memory. */
+	(void)setenv("UV_THREADPOOL_SIZE", "2", 0);
 	/* The C library reads the time zone's file when a time is first split up: now, while it
 	 * can. */
 	tzset();

@@ -92,9 +92,7 @@ static int vm_create_memory(struct vm *vm, struct error *err)
 		.file_fd = vm->files.memory,
 	};
 
-	if (vm_memory_create(&vm->memory, &options, err) < 0)
-		return err->code;
-	return vm_memory_attach(&vm->memory, vm->kvm, err);
+	return vm_memory_create(&vm->memory, &options, err);
 }
 
 static int vm_attach_serial(struct vm *vm, struct error *err)
@@ -163,7 +161,7 @@ int vm_machine_create(struct vm *vm, struct error *err)
 	vm->kvm = kvm_vm_new(vm->files.kvm, err);
 	if (!vm->kvm)
 		return err->code;
-	if (vm_create_memory(vm, err) < 0 || vm_create_platform(vm, err) < 0 ||
+	if (vm_memory_attach(&vm->memory, vm->kvm, err) < 0 || vm_create_platform(vm, err) < 0 ||
 	    vm_create_vcpus(vm, err) < 0)
 		return err->code;
 	return irqchip_capture(kvm_vm_fd(vm->kvm), &vm->irqchip_power_on, err);
@@ -311,6 +309,8 @@ const struct worker_device_events vm_device_events = {
 	.on_demand = vm_on_device_on_demand,
 };
 
+/* What other processes and threads take part in is begun before the machine is made, which waits
+ * for the kernel most of its time. */
 static int vm_start_all(struct vm *vm, struct error *err)
 {
 	int result = 0;
@@ -318,7 +318,8 @@ static int vm_start_all(struct vm *vm, struct error *err)
 	vm->starting = true;
 	vm->start_failure = (struct error)ERROR_INIT;
 	if (vm_resources_declare(vm, err) < 0 || vm_resources_open(vm, err) < 0 ||
-	    vm_devices_start(vm, err) < 0 ||
+	    vm_create_memory(vm, err) < 0 || vm_devices_start(vm, err) < 0 ||
+	    (vm->restore && vm_restore_start_memory(vm, err) < 0) ||
 	    (vm->options.seal_broker && broker_seal(vm->options.broker, err) < 0) ||
 	    vm_machine_create(vm, err) < 0)
 		result = err->code;

@@ -114,6 +114,7 @@ void vm_snapshot_ended(struct vm *vm);
 void vm_snapshot_device_failed(struct vm *vm, const struct error *err);
 
 /* snapshot/restore.c: the restore that is under way, seen from the start-up it goes along with. */
+int vm_restore_start_memory(struct vm *vm, struct error *err);
 void vm_restore_devices_ready(struct vm *vm);
 int vm_restore_saved_state(struct vm *vm, const char *id, const char *kind, const uint8_t **state,
 			   size_t *bytes, struct error *err);

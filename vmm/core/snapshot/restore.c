@@ -169,12 +169,16 @@ static void restore_on_pager_ready(struct vm *vm, const struct error *err)
 	restore_continue(vm->restore);
 }
 
-static int restore_start_memory(struct restore *restore, struct error *err)
+/* Have memory read, or served on demand, if this host is fit. There is no machine yet. */
+int vm_restore_start_memory(struct vm *vm, struct error *err)
 {
+	struct restore *restore = vm->restore;
+
+	if (restore_check_host(restore, err) < 0)
+		return err->code;
 	if (restore->options.on_demand)
-		return on_demand_memory_start(restore->vm, restore->reader,
-					      restore->options.prefault, restore_on_pager_ready,
-					      err);
+		return on_demand_memory_start(vm, restore->reader, restore->options.prefault,
+					      restore_on_pager_ready, err);
 	return restore_queue_work(restore, restore_work, restore_after_work, err);
 }
 
@@ -237,11 +241,10 @@ int vm_restore(struct vm *vm, struct snapshot_reader *reader, const struct resto
 	vm->restore = restore;
 	if (vm_start_machine(vm, done, opaque, err) < 0)
 		return err->code;
-	if (vm->device_count != reader->manifest->n_devices)
-		error_set(err, -EINVAL, "the snapshot has %zu devices, its configuration %u",
-			  reader->manifest->n_devices, vm->device_count);
-	else if (restore_check_host(restore, err) == 0 && restore_start_memory(restore, err) == 0)
+	if (vm->device_count == reader->manifest->n_devices)
 		return 0;
+	error_set(err, -EINVAL, "the snapshot has %zu devices, its configuration %u",
+		  reader->manifest->n_devices, vm->device_count);
 	vm->done = NULL;
 	(void)vm_shutdown(vm, VM_END_FAILURE, err);
 	return err->code;

@@ -19,8 +19,8 @@ int restore_check_host(struct restore *restore, struct error *err)
 	if (host_facts_compare(restore->reader->manifest->host, &comparison, err) < 0)
 		return err->code;
 	for (unsigned i = 0; i < restore->reader->vcpu_count; i++)
-		if (host_facts_check_cpuid(kvm_vm_system_fd(restore->vm->kvm),
-					   restore->reader->vcpus[i].cpuid, err) < 0)
+		if (host_facts_check_cpuid(restore->vm->files.kvm, restore->reader->vcpus[i].cpuid,
+					   err) < 0)
 			return error_prefix(err, "vcpu-%u.pb", i);
 	for (unsigned i = 0; i < comparison.risk_count; i++) {
 		if (!restore->options.force)
