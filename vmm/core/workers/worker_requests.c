@@ -314,9 +314,21 @@ int worker_request_activate(struct worker_device *device,
 				   WORKER_ACTIVATE_TIMEOUT_MS, on_activate_reply, device, err);
 }
 
+/* To a worker that waits for CONFIGURE everything else is a violation, over which it ends. */
+static int worker_require_configured(const struct worker_device *device, struct error *err)
+{
+	if (device->state == WORKER_DEVICE_STARTING)
+		return error_set(err, -EAGAIN, "device \"%s\" is still starting", device->id);
+	if (device->state == WORKER_DEVICE_FAILED)
+		return error_set(err, -ENOTCONN, "device \"%s\" has lost its worker", device->id);
+	return 0;
+}
+
 static int worker_begin_request(struct worker_device *device, worker_device_done_fn done,
 				void *opaque, struct error *err)
 {
+	if (worker_require_configured(device, err) < 0)
+		return err->code;
 	if (device->request_open)
 		return error_set(err, -EBUSY, "device \"%s\" is busy with another request",
 				 device->id);
@@ -439,8 +451,11 @@ static void on_save_reply(void *opaque, struct channel_message *message, const s
 static struct worker_question *worker_question_new(struct worker_device *device, void *opaque,
 						   struct error *err)
 {
-	struct worker_question *question = calloc(1, sizeof(*question));
+	struct worker_question *question;
 
+	if (worker_require_configured(device, err) < 0)
+		return NULL;
+	question = calloc(1, sizeof(*question));
 	if (!question) {
 		error_set(err, -ENOMEM, "out of memory");
 		return NULL;
@@ -456,7 +471,7 @@ int worker_device_save(struct worker_device *device, uint32_t timeout_ms,
 	struct worker_question *question = worker_question_new(device, opaque, err);
 
 	if (!question)
-		return -ENOMEM;
+		return err->code;
 	question->state_done = done;
 	if (worker_request_simple(device, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_SAVE_STATE,
 				  timeout_ms, on_save_reply, question, err) < 0) {
@@ -495,7 +510,7 @@ int worker_device_counters(struct worker_device *device, worker_device_counters_
 	struct worker_question *question = worker_question_new(device, opaque, err);
 
 	if (!question)
-		return -ENOMEM;
+		return err->code;
 	question->counters_done = done;
 	if (worker_request_simple(device, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_STATS,
 				  WORKER_STATS_TIMEOUT_MS, on_stats_reply, question, err) < 0) {

@@ -30,6 +30,48 @@ static void a_process_that_cannot_be_started_fails_the_device_by_name(void **sta
 	assert_int_equal(worker_device_state(fixture->device), WORKER_DEVICE_FAILED);
 }
 
+/* Somebody reads the counters of a VM that boots: its worker would take STATS for an attack. */
+static void nothing_is_asked_of_a_worker_that_is_not_configured(void **state)
+{
+	struct fixture *fixture = *state;
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(
+		worker_device_counters(fixture->device, fixture_on_counters, fixture, &err),
+		-EAGAIN);
+	assert_int_equal(worker_device_save(fixture->device, 100, fixture_on_state, fixture, &err),
+			 -EAGAIN);
+	assert_int_equal(
+		worker_device_quiesce(fixture->device, 100, fixture_on_done, fixture, &err),
+		-EAGAIN);
+	assert_int_equal(worker_device_resume(fixture->device, fixture_on_done, fixture, &err),
+			 -EAGAIN);
+	assert_int_equal(worker_device_update(fixture->device, NULL, 0, NULL, 0, fixture_on_done,
+					      fixture, &err),
+			 -EAGAIN);
+	assert_true(worker_device_is_idle(fixture->device));
+	/* The first request is CONFIGURE. */
+	fixture_make_ready(fixture);
+	assert_int_equal(fixture->done, 0);
+}
+
+static void nothing_is_asked_of_a_worker_that_is_lost(void **state)
+{
+	struct fixture *fixture = *state;
+	struct error err = ERROR_INIT;
+
+	fixture_make_active(fixture);
+	worker_die(fixture);
+	fixture_wait(fixture, &fixture->failed, 1);
+	assert_int_equal(
+		worker_device_counters(fixture->device, fixture_on_counters, fixture, &err),
+		-ENOTCONN);
+	assert_int_equal(
+		worker_device_quiesce(fixture->device, 100, fixture_on_done, fixture, &err),
+		-ENOTCONN);
+	assert_non_null(strstr(err.message, "device \"root\""));
+}
+
 static void describe(struct fixture *fixture, Bulkhead__Worker__Configured *configured)
 {
 	struct request request;
@@ -223,6 +265,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 		TEST(a_worker_that_describes_itself_well_is_ready),
 		TEST(a_process_that_cannot_be_started_fails_the_device_by_name),
+		TEST(nothing_is_asked_of_a_worker_that_is_not_configured),
+		TEST(nothing_is_asked_of_a_worker_that_is_lost),
 		TEST(a_worker_without_queues_is_refused),
 		TEST(a_worker_with_too_many_queues_is_refused),
 		TEST(queue_sizes_that_no_queue_has_are_refused),
