@@ -234,7 +234,14 @@ int vm_resume(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
 {
 	struct error failure = ERROR_INIT;
 
-	if (vm_require(vm, VM_PAUSED, "resume", err) < 0 || vm_begin(vm, done, opaque, err) < 0)
+	if (vm_require(vm, VM_PAUSED, "resume", err) < 0)
+		return err->code;
+	for (unsigned i = 0; i < vm->device_count; i++)
+		if (worker_device_state(vm->devices[i]) == WORKER_DEVICE_QUIESCED &&
+		    !worker_device_is_idle(vm->devices[i]))
+			return error_set(err, -EBUSY, "cannot resume: device \"%s\" is busy",
+					 worker_device_id(vm->devices[i]));
+	if (vm_begin(vm, done, opaque, err) < 0)
 		return err->code;
 	/* After a restore the workers are quiesced and go on with the vCPUs. */
 	vm->devices_waited_for = 1;
