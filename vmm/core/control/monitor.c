@@ -47,6 +47,7 @@ static void monitor_close_handles(void *opaque)
 	monitor->control = NULL;
 	uv_close((uv_handle_t *)&monitor->sigterm, NULL);
 	uv_close((uv_handle_t *)&monitor->sigint, NULL);
+	uv_close((uv_handle_t *)&monitor->broker_gone, NULL);
 	channel_watch_close(&monitor->broker_watch, monitor_on_broker_watch_closed, monitor);
 }
 
@@ -135,19 +136,34 @@ static void monitor_on_violation(void *opaque, int32_t pid, const char *kind, co
 		  kind, device_id, pid, syscall_name, syscall_number);
 }
 
+static void monitor_on_broker_gone(uv_timer_t *timer)
+{
+	struct monitor *monitor = timer->data;
+
+	if (monitor->stopping)
+		return;
+	monitor->vmm_shutdown = true;
+	if (monitor->vm && vm_shutdown(monitor->vm, VM_END_FAILURE, &monitor->broker_failure) == 0)
+		return;
+	log_error("%s", monitor->broker_failure.message);
+	monitor_destroy_vm(monitor);
+	monitor_stop(monitor, MONITOR_EXIT_INTERNAL);
+}
+
+/*
+ * It may go while somebody waits for its answer, in the middle of an operation on the VM: that one
+ * fails by itself, and reports so, before the VM is ended.
+ */
 static void monitor_on_broker_closed(void *opaque, const struct error *err)
 {
 	struct monitor *monitor = opaque;
-	struct error failure = ERROR_INIT;
 
 	channel_watch_stop(&monitor->broker_watch);
 	if (monitor->stopping)
 		return;
-	error_set(&failure, -EIO, "the broker is gone, and with it every device: %s", err->message);
-	if (monitor->vm && vm_shutdown(monitor->vm, VM_END_FAILURE, &failure) == 0)
-		return;
-	log_error("%s", failure.message);
-	monitor_stop(monitor, MONITOR_EXIT_INTERNAL);
+	error_set(&monitor->broker_failure, -EIO,
+		  "the broker is gone, and with it every device: %s", err->message);
+	uv_timer_start(&monitor->broker_gone, monitor_on_broker_gone, 0, 0);
 }
 
 static const struct broker_events broker_events = {
@@ -285,7 +301,8 @@ static int monitor_init_loop(struct monitor *monitor, struct error *err)
 		return error_set_errno(err, result, "cannot make the event loop");
 	uv_signal_init(&monitor->loop, &monitor->sigterm);
 	uv_signal_init(&monitor->loop, &monitor->sigint);
-	monitor->sigterm.data = monitor->sigint.data = monitor;
+	uv_timer_init(&monitor->loop, &monitor->broker_gone);
+	monitor->sigterm.data = monitor->sigint.data = monitor->broker_gone.data = monitor;
 	uv_signal_start(&monitor->sigterm, monitor_on_signal, SIGTERM);
 	uv_signal_start(&monitor->sigint, monitor_on_signal, SIGINT);
 	signal(SIGPIPE, SIG_IGN);

@@ -21,6 +21,9 @@ struct monitor {
 	struct channel_watch broker_watch;
 	struct control *control; /* NULL: no control socket, no event monitor */
 	struct vm *vm;
+	bool vm_going; /* being freed: only its end is still to come */
+	uv_timer_t broker_gone;
+	struct error broker_failure; /* why it is gone */
 	int log_fd;
 	enum sandbox_seccomp_mode seccomp;
 	bool resume;		/* as soon as the VM is restored */
@@ -42,6 +45,8 @@ void monitor_stop(struct monitor *monitor, enum monitor_exit status);
 enum monitor_exit monitor_exit_status(enum vm_end why, const struct error *failure);
 
 /* monitor_vm.c */
+/* Free the VM, if there is one that is not going already. */
+void monitor_destroy_vm(struct monitor *monitor);
 extern const struct control_host_ops monitor_host_ops;
 void monitor_end(struct monitor *monitor,
 		 const struct error *why); /* the VM, whatever its state, then the process */

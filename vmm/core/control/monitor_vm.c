@@ -38,10 +38,19 @@ static void monitor_on_vm_gone(void *opaque)
 	void (*done)(void *) = monitor->delete_done;
 
 	monitor->vm = NULL;
+	monitor->vm_going = false;
 	monitor->restoring = monitor->from_command_line = false;
 	monitor->delete_done = NULL;
 	if (done)
 		done(monitor->delete_opaque);
+}
+
+void monitor_destroy_vm(struct monitor *monitor)
+{
+	if (!monitor->vm || monitor->vm_going)
+		return;
+	monitor->vm_going = true;
+	vm_destroy(monitor->vm, monitor_on_vm_gone, monitor);
 }
 
 /*
@@ -63,6 +72,7 @@ static void monitor_on_vm_ended(void *opaque, struct vm *vm, enum vm_end why,
 {
 	struct monitor *monitor = opaque;
 
+	(void)vm;
 	if (why == VM_END_POWER_OFF)
 		log_info("VM ended: %s", failure->message);
 	else
@@ -72,10 +82,10 @@ static void monitor_on_vm_ended(void *opaque, struct vm *vm, enum vm_end why,
 	control_on_vm_ended(monitor->control, why, failure);
 	if (!monitor_ends_with_vm(monitor, why, failure)) {
 		if (monitor->restoring) /* there is nothing to boot again */
-			vm_destroy(vm, monitor_on_vm_gone, monitor);
+			monitor_destroy_vm(monitor);
 		return;
 	}
-	vm_destroy(vm, monitor_on_vm_gone, monitor);
+	monitor_destroy_vm(monitor);
 	monitor_stop(monitor, monitor_exit_status(why, failure));
 }
 
@@ -208,7 +218,8 @@ static struct vm *monitor_get_vm(void *opaque)
 {
 	struct monitor *monitor = opaque;
 
-	return monitor->vm;
+	/* One that is being freed is not there for anybody any more. */
+	return monitor->vm_going ? NULL : monitor->vm;
 }
 
 static int monitor_delete_vm(void *opaque, void (*done)(void *done_opaque), void *done_opaque,
@@ -216,11 +227,11 @@ static int monitor_delete_vm(void *opaque, void (*done)(void *done_opaque), void
 {
 	struct monitor *monitor = opaque;
 
-	if (!monitor->vm || monitor->delete_done)
+	if (!monitor->vm || monitor->vm_going)
 		return error_set(err, -EBUSY, "the VM is being deleted already");
 	monitor->delete_done = done;
 	monitor->delete_opaque = done_opaque;
-	vm_destroy(monitor->vm, monitor_on_vm_gone, monitor);
+	monitor_destroy_vm(monitor);
 	return 0;
 }
 
@@ -229,8 +240,7 @@ void monitor_end(struct monitor *monitor, const struct error *why)
 	monitor->vmm_shutdown = true;
 	if (monitor->vm && vm_shutdown(monitor->vm, VM_END_POWER_OFF, why) == 0)
 		return; /* its end is the process's */
-	if (monitor->vm && !monitor->delete_done)
-		vm_destroy(monitor->vm, monitor_on_vm_gone, monitor);
+	monitor_destroy_vm(monitor);
 	monitor_stop(monitor, MONITOR_EXIT_CLEAN);
 }
 
