@@ -3,12 +3,15 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "devworkers/blk/config_space.h"
 #include "devworkers/blk/dispatch.h"
 #include "ipc/cleanup.h"
 #include "proto/blk.pb-c.h"
+
+#define LARGEST_BLOCK_BYTES 4096
 
 static int unpack_size(const uint8_t *update, size_t update_bytes, uint64_t *size_bytes, bool *grow,
 		       struct error *err)
@@ -56,6 +59,30 @@ static int replace_image(struct blk_device *device, uint64_t announced_bytes, in
 	return 0;
 }
 
+/*
+ * The file gets its new size by a write of its last block. ftruncate() would do as well, but a
+ * worker that may call it could also cut short the file that guest memory is in, under everybody's
+ * mappings.
+ */
+static int extend_image(const struct image *image, uint64_t wanted_bytes, struct error *err)
+{
+	static const uint8_t zeros[LARGEST_BLOCK_BYTES]
+		__attribute__((aligned(LARGEST_BLOCK_BYTES)));
+	struct iovec block = {
+		.iov_base = (void *)(uintptr_t)zeros,
+		.iov_len = image->logical_block_bytes,
+	};
+	ssize_t written;
+
+	if (image->logical_block_bytes > sizeof(zeros))
+		return error_set(err, -EOPNOTSUPP, "an image with blocks of %u bytes does not grow",
+				 image->logical_block_bytes);
+	written = pwritev2(image->fd, &block, 1, (off_t)(wanted_bytes - block.iov_len), 0);
+	if (written == (ssize_t)block.iov_len)
+		return 0;
+	return error_set_errno(err, written < 0 ? -errno : -EIO, "size of the image");
+}
+
 /* Not smaller: a write that is under way would make it larger again behind our back. */
 static int grow_image(const struct image *image, uint64_t wanted_bytes, struct error *err)
 {
@@ -70,9 +97,7 @@ static int grow_image(const struct image *image, uint64_t wanted_bytes, struct e
 				 "%" PRIu64 " bytes: the image has %" PRIu64
 				 " and can only grow, by blocks of %" PRIu64,
 				 wanted_bytes, image->size_bytes, block_bytes);
-	if (ftruncate(image->fd, (off_t)wanted_bytes) != 0)
-		return error_set_errno(err, -errno, "size of the image");
-	return 0;
+	return wanted_bytes > image->size_bytes ? extend_image(image, wanted_bytes, err) : 0;
 }
 
 static int resize_image(struct blk_device *device, uint64_t announced_bytes, struct error *err)

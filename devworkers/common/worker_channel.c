@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The worker's end of its socket to the core: watched by the loop, answered on, closed. */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "devworkers/common/worker_context.h"
 #include "ipc/log.h"
@@ -46,34 +46,25 @@ static void channel_closed(void *owner, const struct error *err)
 {
 	struct worker *worker = owner;
 
-	loop_unwatch(worker->channel_watch);
-	worker->channel_watch = NULL;
+	loop_channel_unwatch(&worker->channel_watch);
 	/* The core is gone or out of its mind: the VM is over, there is nobody to drain for. */
 	if (err->code != -ECONNRESET)
 		log_error("%s", err->message);
 	loop_stop(worker->loop, err->code == -ECONNRESET ? 0 : 1);
 }
 
-static void channel_ready(void *opaque, uint32_t events)
+static void channel_dispatched(void *opaque)
 {
-	struct worker *worker = opaque;
-
-	(void)events;
-	(void)channel_dispatch(worker->channel, 0);
-	worker_watch_channel(worker);
+	worker_watch_channel(opaque);
 }
 
 void worker_watch_channel(struct worker *worker)
 {
-	uint32_t events;
-
-	if (!worker->channel_watch || channel_fd(worker->channel) < 0)
-		return;
-	events = (uint32_t)channel_poll_events(worker->channel);
-	if (worker->ending && !(events & EPOLLOUT))
+	loop_channel_update(&worker->channel_watch);
+	/* The last answer is out. */
+	if (worker->ending && worker->channel_watch.watch && channel_fd(worker->channel) >= 0 &&
+	    !(channel_poll_events(worker->channel) & POLLOUT))
 		loop_stop(worker->loop, 0);
-	if (events != worker->channel_events && loop_rewatch(worker->channel_watch, events) == 0)
-		worker->channel_events = events;
 }
 
 int worker_open_channel(struct worker *worker, int fd, struct error *err)
@@ -87,17 +78,13 @@ int worker_open_channel(struct worker *worker, int fd, struct error *err)
 		channel_new(fd, "core", worker_rows, worker_row_count, &callbacks, worker, err);
 	if (!worker->channel)
 		return err->code;
-	worker->channel_events = EPOLLIN;
-	worker->channel_watch = loop_watch_fd(worker->loop, fd, EPOLLIN, channel_ready, worker);
-	if (!worker->channel_watch)
-		return error_set_errno(err, -errno, "watch the core's socket");
-	return 0;
+	return loop_channel_watch(&worker->channel_watch, worker->loop, worker->channel,
+				  channel_dispatched, worker, err);
 }
 
 void worker_close_channel(struct worker *worker)
 {
-	loop_unwatch(worker->channel_watch);
-	worker->channel_watch = NULL;
+	loop_channel_unwatch(&worker->channel_watch);
 	channel_destroy(worker->channel);
 	worker->channel = NULL;
 }

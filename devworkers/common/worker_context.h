@@ -12,6 +12,7 @@
 
 #include "devworkers/common/inflight_log.h"
 #include "devworkers/common/loop.h"
+#include "devworkers/common/loop_channel.h"
 #include "devworkers/common/worker.h"
 #include "ipc/channel.h"
 #include "ipc/log.h"
@@ -39,8 +40,7 @@ struct worker {
 	char vm_name[64];
 	struct loop *loop;
 	struct channel *channel;
-	struct loop_watch *channel_watch;
-	uint32_t channel_events; /* as watched now */
+	struct loop_channel channel_watch;
 
 	Bulkhead__Worker__State state;
 	bool active;	  /* ACTIVATE was done and no RESET since */

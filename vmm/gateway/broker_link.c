@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "ipc/cleanup.h"
 #include "ipc/log.h"
@@ -25,31 +24,14 @@ static void link_on_closed(void *owner, const struct error *err)
 {
 	struct gateway *gateway = owner;
 
-	loop_unwatch(gateway->broker.watch);
-	gateway->broker.watch = NULL;
+	loop_channel_unwatch(&gateway->broker.watch);
 	if (err->code != -ECONNRESET)
 		log_error("%s", err->message);
 }
 
-static void link_update(struct broker_link *link)
+static void link_on_dispatched(void *opaque)
 {
-	uint32_t events;
-
-	if (!link->watch || channel_fd(link->channel) < 0)
-		return;
-	events = (uint32_t)channel_poll_events(link->channel);
-	if (events != link->events && loop_rewatch(link->watch, events) == 0)
-		link->events = events;
-}
-
-static void link_on_ready(void *opaque, uint32_t events)
-{
-	struct gateway *gateway = opaque;
-
-	(void)events;
-	(void)channel_dispatch(gateway->broker.channel, 0);
-	link_update(&gateway->broker);
-	gateway_update_timer(gateway);
+	gateway_update_timer(opaque);
 }
 
 int broker_link_init(struct broker_link *link, struct gateway *gateway, int fd, struct error *err)
@@ -60,15 +42,13 @@ int broker_link_init(struct broker_link *link, struct gateway *gateway, int fd, 
 				    gateway, err);
 	if (!link->channel)
 		return err->code;
-	link->events = EPOLLIN;
-	link->watch = loop_watch_fd(gateway->loop, fd, EPOLLIN, link_on_ready, gateway);
-	return link->watch ? 0 : error_set_errno(err, -errno, "watch the broker's socket");
+	return loop_channel_watch(&link->watch, gateway->loop, link->channel, link_on_dispatched,
+				  gateway, err);
 }
 
 void broker_link_destroy(struct broker_link *link)
 {
-	loop_unwatch(link->watch);
-	link->watch = NULL;
+	loop_channel_unwatch(&link->watch);
 	channel_destroy(link->channel);
 	link->channel = NULL;
 }
@@ -125,7 +105,7 @@ static int link_send(struct gateway *gateway, struct resource_list *list, bool r
 	declare.restore = restore;
 	result = channel_request(gateway->broker.channel, DECLARE, &declare.base, NULL, 0,
 				 DECLARE_TIMEOUT_MS, done, opaque, err);
-	link_update(&gateway->broker);
+	loop_channel_update(&gateway->broker.watch);
 	gateway_update_timer(gateway);
 	return result;
 }

@@ -9,15 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "devworkers/common/loop.h"
+#include "devworkers/common/loop_channel.h"
 #include "ipc/channel.h"
 
 struct gateway;
 
 struct broker_link {
 	struct channel *channel; /* NULL: none (unit tests) */
-	struct loop_watch *watch;
-	uint32_t events;
+	struct loop_channel watch;
 };
 
 /* Take fd. */

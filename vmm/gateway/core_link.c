@@ -2,11 +2,9 @@
 #include "vmm/gateway/core_link.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "ipc/cleanup.h"
 #include "ipc/log.h"
@@ -134,21 +132,15 @@ static void link_on_closed(void *owner, const struct error *err)
 {
 	struct gateway *gateway = owner;
 
-	loop_unwatch(gateway->core.watch);
-	gateway->core.watch = NULL;
+	loop_channel_unwatch(&gateway->core.watch);
 	if (err->code != -ECONNRESET)
 		log_error("%s", err->message);
 	loop_stop(gateway->loop, err->code == -ECONNRESET ? 0 : err->code);
 }
 
-static void link_on_ready(void *opaque, uint32_t events)
+static void link_on_dispatched(void *opaque)
 {
-	struct gateway *gateway = opaque;
-
-	(void)events;
-	(void)channel_dispatch(gateway->core.channel, 0);
-	core_link_update(&gateway->core);
-	gateway_update_timer(gateway);
+	gateway_update_timer(opaque);
 }
 
 int core_link_init(struct core_link *link, struct gateway *gateway, int fd, struct error *err)
@@ -159,28 +151,20 @@ int core_link_init(struct core_link *link, struct gateway *gateway, int fd, stru
 				    gateway, err);
 	if (!link->channel)
 		return err->code;
-	link->events = EPOLLIN;
-	link->watch = loop_watch_fd(gateway->loop, fd, EPOLLIN, link_on_ready, gateway);
-	return link->watch ? 0 : error_set_errno(err, -errno, "watch the core's socket");
+	return loop_channel_watch(&link->watch, gateway->loop, link->channel, link_on_dispatched,
+				  gateway, err);
 }
 
 void core_link_destroy(struct core_link *link)
 {
-	loop_unwatch(link->watch);
-	link->watch = NULL;
+	loop_channel_unwatch(&link->watch);
 	channel_destroy(link->channel);
 	link->channel = NULL;
 }
 
 void core_link_update(struct core_link *link)
 {
-	uint32_t events;
-
-	if (!link->watch || channel_fd(link->channel) < 0)
-		return;
-	events = (uint32_t)channel_poll_events(link->channel);
-	if (events != link->events && loop_rewatch(link->watch, events) == 0)
-		link->events = events;
+	loop_channel_update(&link->watch);
 }
 
 uint64_t core_link_deadline_ms(const struct core_link *link)

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "devworkers/common/loop.h"
+#include "devworkers/common/loop_channel.h"
 #include "ipc/channel.h"
 #include "proto/control.pb-c.h"
 
@@ -22,8 +22,7 @@ struct gateway;
 
 struct core_link {
 	struct channel *channel;
-	struct loop_watch *watch;
-	uint32_t events;
+	struct loop_channel watch;
 };
 
 /* One call under way. The caller holds it until its callback has run, and may abandon it. */

@@ -21,8 +21,7 @@ static void pager_on_closed(void *owner, const struct error *err)
 {
 	struct pager *pager = owner;
 
-	loop_unwatch(pager->channel_watch);
-	pager->channel_watch = NULL;
+	loop_channel_unwatch(&pager->channel_watch);
 	if (err->code != -ECONNRESET)
 		log_error("%s", err->message);
 	loop_stop(pager->loop, err->code == -ECONNRESET ? 0 : err->code);
@@ -35,25 +34,7 @@ static const struct channel_callbacks callbacks = {
 
 void pager_watch_channel(struct pager *pager)
 {
-	uint32_t events;
-
-	if (!pager->channel_watch || channel_fd(pager->channel) < 0)
-		return;
-	events = (uint32_t)channel_poll_events(pager->channel);
-	/* A channel that failed while something was sent is closed by its next turn. */
-	if (channel_next_deadline_ms(pager->channel) == 0)
-		events |= EPOLLOUT;
-	if (events != pager->channel_events && loop_rewatch(pager->channel_watch, events) == 0)
-		pager->channel_events = events;
-}
-
-static void pager_on_ready(void *opaque, uint32_t events)
-{
-	struct pager *pager = opaque;
-
-	(void)events;
-	(void)channel_dispatch(pager->channel, 0);
-	pager_watch_channel(pager);
+	loop_channel_update(&pager->channel_watch);
 }
 
 int pager_init(struct pager *pager, int core_fd, struct error *err)
@@ -73,10 +54,9 @@ int pager_init(struct pager *pager, int core_fd, struct error *err)
 		close(core_fd);
 		return err->code;
 	}
-	pager->channel_events = EPOLLIN;
-	pager->channel_watch = loop_watch_fd(pager->loop, core_fd, EPOLLIN, pager_on_ready, pager);
-	if (!pager->channel_watch)
-		return error_set_errno(err, -errno, "watch the core's socket");
+	if (loop_channel_watch(&pager->channel_watch, pager->loop, pager->channel, NULL, NULL,
+			       err) < 0)
+		return err->code;
 	return pager_guard_reads(err);
 }
 
@@ -90,7 +70,7 @@ void pager_destroy(struct pager *pager)
 	if (!pager->loop)
 		return;
 	pager_processes_close(pager);
-	loop_unwatch(pager->channel_watch);
+	loop_channel_unwatch(&pager->channel_watch);
 	channel_destroy(pager->channel);
 	loop_destroy(pager->loop);
 	for (unsigned i = 0; i < pager->region_count; i++)

@@ -16,6 +16,7 @@
 
 #include "devworkers/common/guest_memory.h"
 #include "devworkers/common/loop.h"
+#include "devworkers/common/loop_channel.h"
 #include "ipc/channel.h"
 #include "proto/pager.pb-c.h"
 #include "vmm/pager/region.h"
@@ -40,8 +41,7 @@ struct pager_process {
 struct pager {
 	struct loop *loop;
 	struct channel *channel;
-	struct loop_watch *channel_watch;
-	uint32_t channel_events; /* as watched now */
+	struct loop_channel channel_watch;
 	bool configured;
 
 	uint8_t *index; /* mapped: chunk maps and checksums */
