@@ -84,11 +84,13 @@ static void vm_set_irq(void *opaque, uint32_t gsi, bool level)
 static int vm_create_memory(struct vm *vm, struct error *err)
 {
 	const Bulkhead__Config__Memory *config = vm->config->memory;
+	/* A page that is made now is zeros that the pager is never asked about. */
+	bool on_demand = vm_restore_is_on_demand(vm);
 	struct vm_memory_options options = {
 		.size_bytes = config->size_bytes,
 		.hugepages = config->hugepages,
-		.thp = config->thp,
-		.prefault = config->prefault,
+		.thp = config->thp && !on_demand,
+		.prefault = config->prefault && !on_demand,
 		.file_fd = vm->files.memory,
 	};
 
@@ -309,19 +311,22 @@ const struct worker_device_events vm_device_events = {
 	.on_demand = vm_on_device_on_demand,
 };
 
-/* What other processes and threads take part in is begun before the machine is made, which waits
- * for the kernel most of its time. */
+/*
+ * What other processes and threads take part in is begun before the machine is made, which waits
+ * for the kernel most of its time. While the broker starts the workers it answers nothing else:
+ * nothing is asked of it behind that.
+ */
 static int vm_start_all(struct vm *vm, struct error *err)
 {
 	int result = 0;
 
 	vm->starting = true;
 	vm->start_failure = (struct error)ERROR_INIT;
-	if (vm_resources_declare(vm, err) < 0 || vm_resources_open(vm, err) < 0 ||
-	    vm_create_memory(vm, err) < 0 || vm_devices_start(vm, err) < 0 ||
-	    (vm->restore && vm_restore_start_memory(vm, err) < 0) ||
+	if (vm_resources_declare(vm, err) < 0 ||
 	    (vm->options.seal_broker && broker_seal(vm->options.broker, err) < 0) ||
-	    vm_machine_create(vm, err) < 0)
+	    vm_resources_open(vm, err) < 0 || vm_create_memory(vm, err) < 0 ||
+	    vm_devices_start(vm, err) < 0 ||
+	    (vm->restore && vm_restore_start_memory(vm, err) < 0) || vm_machine_create(vm, err) < 0)
 		result = err->code;
 	vm->starting = false;
 	if (result == 0 && vm->start_failure.code) {
