@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -219,7 +220,7 @@ static void a_vm_that_ends_while_it_starts_ends_once(void **state)
 static void link_program(const struct vm_under_test *test, const char *name)
 {
 	const char *build = getenv("BULKHEAD_BUILD");
-	char from[512], to[256], folder[256];
+	char from[PATH_MAX + 64], to[256], folder[PATH_MAX];
 
 	assert_non_null(realpath(build ? build : "build", folder));
 	(void)snprintf(from, sizeof(from), "%s/bin/%s", folder, name);
