@@ -84,7 +84,7 @@ static void vm_set_irq(void *opaque, uint32_t gsi, bool level)
 static int vm_create_memory(struct vm *vm, struct error *err)
 {
 	const Bulkhead__Config__Memory *config = vm->config->memory;
-	/* A page that is made now is zeros that the pager is never asked about. */
+	/* Pages that are made now would have to be given back before the pager can serve them. */
 	bool on_demand = vm_restore_is_on_demand(vm);
 	struct vm_memory_options options = {
 		.size_bytes = config->size_bytes,

@@ -177,7 +177,9 @@ int vm_restore_start_memory(struct vm *vm, struct error *err)
 	if (restore_check_host(restore, err) < 0)
 		return err->code;
 	if (restore->options.on_demand)
-		return on_demand_memory_start(vm, restore->reader, restore->options.prefault,
+		return on_demand_memory_start(vm, restore->reader,
+					      restore->options.prefault ||
+						      restore->vm->config->memory->prefault,
 					      restore_on_pager_ready, err);
 	return restore_queue_work(restore, restore_work, restore_after_work, err);
 }

@@ -29,18 +29,26 @@ static void check(struct vm_under_test *test, int result)
 }
 
 /* A snapshot of a guest that has run; the VM is gone. */
-static void make_snapshot(struct vm_under_test *test, char *path, size_t bytes)
+static void make_snapshot_of(struct vm_under_test *test,
+			     const struct vm_under_test_machine *machine, char *path, size_t bytes)
 {
 	if (!vm_under_test_possible() || access("/dev/userfaultfd", R_OK | W_OK) != 0) {
 		print_message("skip: no KVM for test guests, or no /dev/userfaultfd\n");
 		skip();
 	}
 	vm_under_test_init(test);
-	vm_under_test_boot(test, "snapshot", "touch=8", 1);
+	check(test, vm_under_test_boot_machine(test, machine));
 	assert_true(vm_under_test_wait_text(test, "TICK", 1));
 	check(test, vm_under_test_pause(test));
 	check(test, vm_under_test_snapshot(test, vm_under_test_path(test, "first", path, bytes)));
 	vm_under_test_end_vm(test);
+}
+
+static void make_snapshot(struct vm_under_test *test, char *path, size_t bytes)
+{
+	const struct vm_under_test_machine machine = {.guest = "snapshot", .cmdline = "touch=8"};
+
+	make_snapshot_of(test, &machine, path, bytes);
 }
 
 static void restore_and_resume(struct vm_under_test *test, const char *path)
@@ -79,6 +87,22 @@ static void a_guest_goes_on_through_restores_on_demand(void **state)
 	}
 	restore_and_resume(&test, path);
 	assert_goes_on(&test, 1);
+	vm_under_test_destroy(&test);
+}
+
+static void a_vm_whose_memory_is_prefaulted_is_restored_on_demand(void **state)
+{
+	const struct vm_under_test_machine machine = {
+		.guest = "snapshot", .cmdline = "touch=8", .prefault = true, .thp = true};
+	struct vm_under_test test;
+	char path[128];
+
+	(void)state;
+	make_snapshot_of(&test, &machine, path, sizeof(path));
+	/* Everything is read in the background at once: the pager may be gone already. */
+	check(&test, vm_under_test_restore(&test, path, true));
+	check(&test, vm_under_test_resume(&test));
+	assert_goes_on(&test, 2);
 	vm_under_test_destroy(&test);
 }
 
@@ -164,6 +188,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_guest_goes_on_through_restores_on_demand),
+		cmocka_unit_test(a_vm_whose_memory_is_prefaulted_is_restored_on_demand),
 		cmocka_unit_test(a_guest_does_not_notice_that_its_pager_dies),
 		cmocka_unit_test(a_restore_ends_before_it_takes_a_wrong_byte),
 		cmocka_unit_test(a_guest_is_ended_before_it_sees_a_wrong_byte),

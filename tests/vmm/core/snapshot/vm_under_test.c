@@ -243,6 +243,8 @@ static Bulkhead__Config__Vm *make_config(struct vm_under_test *test,
 	set_string(&config->payload->cmdline, machine->cmdline);
 	config->memory->size_bytes = machine->memory_bytes ? machine->memory_bytes : MEMORY_BYTES;
 	config->memory->hugepages = machine->hugepages;
+	config->memory->prefault = machine->prefault;
+	config->memory->thp = machine->thp;
 	if (machine->memory_file)
 		set_string(&config->memory->file, machine->memory_file);
 	config->cpus->boot = machine->cpus ? machine->cpus : 1;

@@ -39,6 +39,7 @@ struct vm_under_test_machine {
 	unsigned cpus;	       /* 0: 1 */
 	uint64_t memory_bytes; /* 0: 128 MiB */
 	bool hugepages;
+	bool prefault, thp;
 	const char *memory_file; /* NULL: none */
 	bool serial_socket;	 /* FOLDER/serial.socket, for input; else a file */
 };
