@@ -111,6 +111,8 @@ void control_gateway_end(struct control_gateway *gateway)
 	gateway->closing = true;
 	control->quick_deaths = was_quick ? control->quick_deaths + 1 : 0;
 	control_call_forget_gateway(control, gateway);
+	/* Its socket may close before the broker has said whether it was started at all. */
+	broker_spawn_forget(control->options.broker, gateway);
 	if (gateway->pid > 0)
 		(void)broker_kill(control->options.broker, gateway->pid, NULL);
 	gateway->pid = 0;
@@ -134,12 +136,8 @@ static void gateway_on_closed(void *owner, const struct error *err)
 
 static void gateway_on_spawned(void *opaque, int32_t pid, uint32_t uid, const struct error *err)
 {
-	struct control *control = opaque;
-	struct control_gateway *gateway = control->gateway;
+	struct control_gateway *gateway = opaque;
 
-	/* Another one cannot have been started: the spawn's answer comes before its end. */
-	if (!gateway || gateway->closing)
-		return;
 	if (err) {
 		log_error("cannot start the gateway: %s", err->message);
 		control_gateway_end(gateway);
@@ -147,8 +145,8 @@ static void gateway_on_spawned(void *opaque, int32_t pid, uint32_t uid, const st
 	}
 	gateway->pid = pid;
 	gateway->uid = uid;
-	control_event(control, BULKHEAD__CONTROL__EVENT_KIND__EVENT_OTHER, "gateway", "started",
-		      NULL);
+	control_event(gateway->control, BULKHEAD__CONTROL__EVENT_KIND__EVENT_OTHER, "gateway",
+		      "started", NULL);
 }
 
 static void gateway_on_configured(void *opaque, struct channel_message *message,
@@ -227,7 +225,7 @@ void control_gateway_start(struct control *control)
 	}
 	if (gateway_configure(gateway, &err) < 0 ||
 	    broker_spawn_helper(control->options.broker, "gateway", "gateway", core_fd,
-				gateway_on_spawned, control, &err) < 0) {
+				gateway_on_spawned, gateway, &err) < 0) {
 		log_error("cannot start the gateway: %s", err.message);
 		control_gateway_end(gateway);
 		return;
