@@ -56,20 +56,37 @@ static int declaration_check(const Bulkhead__Broker__Resource *declaration, cons
 	return 0;
 }
 
+static struct resource *resource_table_oldest(struct resource_table *table)
+{
+	struct resource *oldest = NULL;
+
+	for (unsigned i = 0; i < table->count; i++) {
+		struct resource *resource = &table->entries[i];
+
+		if (!resource->bound && (!oldest || resource->declared_at < oldest->declared_at))
+			oldest = resource;
+	}
+	return oldest;
+}
+
 /*
  * The entry for a declaration: the one that has this id, which is then replaced (the next VM of
- * this process, the next snapshot's directory), or a new one. NULL: the table is full.
+ * this process, the next snapshot's directory), or a new one, or that of the oldest. NULL: the
+ * table is full.
  */
 static struct resource *resource_table_place(struct resource_table *table, const char *id)
 {
 	struct resource *resource = resource_table_find(table, id);
 
+	if (!resource && table->count < RESOURCE_MAX)
+		return &table->entries[table->count++];
+	if (!resource)
+		resource = resource_table_oldest(table);
 	if (resource) {
 		resource_socket_unlink(resource);
 		free(resource->path);
-		return resource;
 	}
-	return table->count == RESOURCE_MAX ? NULL : &table->entries[table->count++];
+	return resource;
 }
 
 int resource_table_declare(struct resource_table *table,
@@ -98,6 +115,7 @@ int resource_table_declare(struct resource_table *table,
 		.read_only = declaration->read_only,
 		.direct = declaration->direct,
 		.size_bytes = declaration->size_bytes,
+		.declared_at = ++table->declarations,
 		.path = copy,
 	};
 	(void)snprintf(resource->id, sizeof(resource->id), "%s", declaration->id);

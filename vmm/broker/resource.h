@@ -24,6 +24,7 @@ struct resource {
 	bool read_only;
 	bool direct;
 	uint64_t size_bytes;
+	uint64_t declared_at; /* count of declarations */
 	/* RESOURCE_LISTEN_SOCKET, while a socket of ours stands at path */
 	bool bound;
 	dev_t bound_device;
@@ -33,12 +34,15 @@ struct resource {
 
 struct resource_table {
 	unsigned count;
+	uint64_t declarations;
 	struct resource entries[RESOURCE_MAX];
 };
 
 /*
  * Check a declaration (its text is the core's, which may be taken over) and keep a copy. An
- * id that was declared before is replaced. -EINVAL: malformed; -E2BIG: too many.
+ * id that was declared before is replaced; when the table is full the oldest declaration goes (of a
+ * VM that was deleted: one VM declares fewer), but no socket that stands. -EINVAL: malformed;
+ * -E2BIG: too many.
  */
 int resource_table_declare(struct resource_table *table,
 			   const Bulkhead__Broker__Resource *declaration, struct error *err);

@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "ipc/cleanup.h"
 #include "vmm/broker/resource.h"
 
 #define KIND(name) BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_##name
@@ -130,16 +131,31 @@ static void malformed_declarations_are_refused(void **state)
 	free(longest);
 }
 
-static void the_number_of_declarations_is_limited(void **state)
+static void the_number_of_declarations_is_limited_and_the_oldest_go(void **state)
 {
 	struct fixture *fixture = *state;
+	cleanup_fd int socket_fd = -1;
 	char id[16];
 
-	for (int i = 0; i < RESOURCE_MAX; i++) {
+	assert_int_equal(declare(fixture, "api", KIND(LISTEN_SOCKET), fixture->path, false, 0), 0);
+	socket_fd = open_id(fixture, "api");
+	assert_true(socket_fd >= 0);
+	for (int i = 0; i < 10 * RESOURCE_MAX; i++) {
 		(void)snprintf(id, sizeof(id), "r%d", i);
 		assert_int_equal(declare(fixture, id, KIND(FILE_READ), "/k", false, 0), 0);
+		if (i % 7 == 0) /* in use all the time */
+			assert_int_equal(declare(fixture, "kvm", KIND(KVM), "", false, 0), 0);
 	}
-	assert_int_equal(declare(fixture, "one-more", KIND(FILE_READ), "/k", false, 0), -E2BIG);
+	assert_int_equal(fixture->table.count, RESOURCE_MAX);
+	for (int i = 10 * RESOURCE_MAX - 65; i < 10 * RESOURCE_MAX; i++) {
+		(void)snprintf(id, sizeof(id), "r%d", i);
+		assert_non_null(resource_table_find(&fixture->table, id));
+	}
+	assert_non_null(resource_table_find(&fixture->table, "kvm"));
+	assert_null(resource_table_find(&fixture->table, "r0"));
+	/* A socket that stands is remembered, so that it can be removed. */
+	assert_non_null(resource_table_find(&fixture->table, "api"));
+	assert_int_equal(access(fixture->path, F_OK), 0);
 }
 
 static void a_missing_file_is_named_with_its_resource(void **state)
@@ -416,7 +432,7 @@ int main(void)
 		RESOURCE_TEST(only_what_was_declared_is_found),
 		RESOURCE_TEST(a_second_declaration_replaces_the_first),
 		RESOURCE_TEST(malformed_declarations_are_refused),
-		RESOURCE_TEST(the_number_of_declarations_is_limited),
+		RESOURCE_TEST(the_number_of_declarations_is_limited_and_the_oldest_go),
 		RESOURCE_TEST(a_missing_file_is_named_with_its_resource),
 		RESOURCE_TEST(a_fifo_neither_blocks_nor_passes_as_a_file),
 		RESOURCE_TEST(a_directory_is_no_disk),
