@@ -58,6 +58,21 @@ static struct process *process_slot(struct broker *broker)
 	return NULL;
 }
 
+int broker_choose_uid(struct broker *broker, uint32_t *uid, struct error *err)
+{
+	for (unsigned i = 0; i < UID_SLOT_IDS; i++) {
+		bool taken = false;
+
+		*uid = uid_slot_next(&broker->uids);
+		for (unsigned j = 0; j < BROKER_MAX_PROCESSES; j++)
+			taken = taken || (broker->processes[j].state != PROCESS_NONE &&
+					  broker->processes[j].uid == *uid);
+		if (!taken)
+			return 0;
+	}
+	return error_set(err, -EAGAIN, "every uid of this VM is in use");
+}
+
 static int spawn_start(struct broker *broker, struct process *process,
 		       struct process_recipe *recipe, struct error *err)
 {
@@ -66,7 +81,9 @@ static int spawn_start(struct broker *broker, struct process *process,
 	recipe->null_fd = broker->null_fd;
 	recipe->broker_pidfd = broker->own_pidfd;
 	recipe->map_ids = broker->root;
-	recipe->uid = broker->root ? uid_slot_next(&broker->uids) : geteuid();
+	recipe->uid = geteuid();
+	if (broker->root && broker_choose_uid(broker, &recipe->uid, err) < 0)
+		return err->code;
 	recipe->gid = broker->root ? recipe->uid : getegid();
 	recipe->allow_missing = broker->options->allow_missing;
 	recipe->cgroup_fd = vm_cgroup_add(&broker->cgroup, process->kind, process->device_id,
