@@ -213,10 +213,22 @@ int snapshot_directory_commit(struct snapshot_directory *directory, struct error
 			       directory->path);
 }
 
+/* In the folder that we made: whoever else may write here may have put a link in its place. */
+static int directory_remove(const struct snapshot_directory *directory, const char *name)
+{
+	size_t prefix_bytes = strlen(DEVICES_PREFIX);
+	cleanup_fd int devices = -1;
+
+	if (strncmp(name, DEVICES_PREFIX, prefix_bytes) != 0)
+		return unlinkat(directory->fd, name, 0);
+	devices = directory_open_beneath(directory, "devices", O_RDONLY | O_DIRECTORY);
+	return devices < 0 ? -1 : unlinkat(devices, name + prefix_bytes, 0);
+}
+
 static void directory_discard(struct snapshot_directory *directory)
 {
 	for (unsigned i = directory->file_count; i-- > 0;)
-		if (unlinkat(directory->fd, directory->files[i], 0) < 0 && errno != ENOENT)
+		if (directory_remove(directory, directory->files[i]) < 0 && errno != ENOENT)
 			log_warning("snapshot %s: cannot remove %s: %s", directory->path,
 				    directory->files[i], strerror(errno));
 	if (directory->devices_created)

@@ -411,6 +411,28 @@ static void what_is_read_is_a_regular_file_of_the_directory(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void a_folder_that_became_a_link_is_not_followed_when_files_are_removed(void **state)
+{
+	struct directory_test *test = *state;
+	char elsewhere[128], file[160], devices[128], moved[128];
+	int fd;
+
+	create(test);
+	assert_int_equal(open_file(test, "devices/root.pb"), 0);
+	(void)snprintf(elsewhere, sizeof(elsewhere), "%s/elsewhere", test->folder);
+	(void)snprintf(file, sizeof(file), "%s/root.pb", elsewhere);
+	(void)snprintf(devices, sizeof(devices), "%s/devices", test->path);
+	(void)snprintf(moved, sizeof(moved), "%s/moved", test->folder);
+	assert_int_equal(mkdir(elsewhere, 0700), 0);
+	fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(rename(devices, moved), 0);
+	assert_int_equal(symlink(elsewhere, devices), 0);
+	snapshot_directory_close(&test->directory);
+	assert_int_equal(access(file, F_OK), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -418,6 +440,7 @@ int main(void)
 		TEST(a_directory_that_is_not_committed_goes),
 		TEST(an_empty_directory_that_was_there_is_emptied_and_stays),
 		TEST(what_somebody_else_put_there_is_not_removed),
+		TEST(a_folder_that_became_a_link_is_not_followed_when_files_are_removed),
 		TEST(a_directory_that_is_not_empty_is_refused_and_kept),
 		TEST(a_snapshot_is_not_written_over),
 		TEST(a_missing_parent_is_not_created),
