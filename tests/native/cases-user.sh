@@ -36,7 +36,7 @@ case_user_without_privileges() {
 	user_prepare
 	user_start --kernel "$user_folder/watch.elf" --memory size=32M --disk path="$user_folder/disk" \
 		--rng src=/dev/urandom --console null
-	wait_until 30 grep -q '^TICK 0 ' "$T/out" || fail "the guest does not come up: $(tail -n 1 "$T/err")"
+	wait_until 30 grep -q '^TICK 0.*;$' "$T/out" || fail "the guest does not come up: $(tail -n 1 "$T/err")"
 	workers="$(worker_pid disk0) $(worker_pid rng) $(worker_pid console)"
 	[ "$(wc -w <<<"$workers")" -eq 3 ] || fail "there are not three workers: $workers"
 	expect_locked "$core"

@@ -121,7 +121,7 @@ vm_start() {
 # Like vm_start with the guest that asks its devices again and again; returns when it does.
 watch_start() {
 	vm_start --kernel "$(guest watch)" --memory size=32M "$@"
-	wait_until 30 grep -Eq '^TICK 0( |$)' "$T/out" || fail "the guest does not come up: $(tail -n 1 "$T/err")"
+	wait_until 30 grep -q '^TICK 0.*;$' "$T/out" || fail "the guest does not come up: $(tail -n 1 "$T/err")"
 }
 
 tell() { echo -n "$1" >&"$input"; }
@@ -170,15 +170,15 @@ expect_guest_passed() {
 }
 
 # Ticks that are complete in the output so far; the one under way does not count.
-ticks() { grep -c '^TICK .*[a-z]$' "$T/out"; }
+ticks() { grep -c '^TICK .*;$' "$T/out"; }
 
 # Another COUNT ticks come within 60 s, and the last of them matches REGEX.
 expect_ticks() { # COUNT REGEX
 	local goal=$(($(ticks) + $1))
 	ticks_reached() { [ "$(ticks)" -ge "$goal" ]; }
 	wait_until 60 ticks_reached || fail "the guest stands still: $(tail -n 1 "$T/out")"
-	grep '^TICK .*[a-z]$' "$T/out" | tail -n 1 | grep -Eq -- "$2" ||
-		fail "expected \"$2\": $(grep '^TICK .*[a-z]$' "$T/out" | tail -n 1)"
+	grep '^TICK .*;$' "$T/out" | tail -n 1 | grep -Eq -- "$2" ||
+		fail "expected \"$2\": $(grep '^TICK .*;$' "$T/out" | tail -n 1)"
 }
 
 disk_make() { truncate -s "${2:-8M}" "$1"; }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Asks every device for something small, again and again, and says how it went:
- *   TICK 7 blk0=ok rng0=needs-reset console0=ok
+ *   TICK 7 blk0=ok rng0=needs-reset console0=ok;
  * Options: ticks=N (then power off; default: never), interval_us=N (default 50000),
  * timeout_us=N for one answer (default 300000), start=0 (leave the devices alone).
  * Obeys letters that come on the serial port: q powers off, b restarts the machine, r resets and
@@ -98,7 +98,7 @@ static void watch_tick(uint64_t number)
 	for (uint32_t i = 0; i < watch.count; i++) {
 		print(" %s%u=%s", watch.devices[i].name, watch.devices[i].index, answers[i]);
 	}
-	print("\n");
+	print(";\n");
 	for (uint32_t i = 0; watch.reset && i < watch.count; i++) {
 		if (memcmp(answers[i], "ok", 3) != 0) {
 			watch_start(&watch.devices[i]);
