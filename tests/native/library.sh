@@ -112,6 +112,7 @@ vm_run() {
 vm_start() {
 	rm -f "$T/in"
 	mkfifo "$T/in"
+	: >"$T/out" # before anybody looks for a line of this VM
 	exec {input}<>"$T/in"
 	"$bulkhead" --name "$NAME" "$@" <"$T/in" >"$T/out" 2>"$T/err" {input}>&- &
 	core=$!
