@@ -101,9 +101,9 @@ case_memory_hugepages() {
 		expect_text err 'not enough free 2 MiB huge pages .*nr_hugepages'
 	fi
 	[ -w $huge_pages ] || skip "huge pages can be reserved by root only"
-	# shellcheck disable=SC2064  # what it is now
-	trap "echo $before >$huge_pages" EXIT
-	echo $((before + 32)) >$huge_pages
+	# Others may do the same at the same time: taken back is what was added.
+	trap 'echo $(($(cat $huge_pages) - 32)) >$huge_pages' EXIT
+	echo $(($(cat $huge_pages) + 32)) >$huge_pages
 	[ "$(sed -n 's/^HugePages_Free: *//p' /proc/meminfo)" -ge 16 ] || skip "this host has no room for 16 huge pages"
 	disk_make "$T/disk"
 	vm_run --kernel "$(guest watch)" --memory size=32M,hugepages=on --disk path="$T/disk" --rng src=/dev/urandom \
