@@ -100,7 +100,7 @@ static void watch_tick(uint64_t number)
 	}
 	print(";\n");
 	for (uint32_t i = 0; watch.reset && i < watch.count; i++) {
-		if (memcmp(answers[i], "ok", 3) != 0) {
+		if (answers[i] != NULL && memcmp(answers[i], "ok", 3) != 0) {
 			watch_start(&watch.devices[i]);
 		}
 	}

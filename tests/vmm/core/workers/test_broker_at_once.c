@@ -91,14 +91,22 @@ static int teardown(void **state)
 /* The processes that the broker has started so far. */
 static int children_find(pid_t broker, pid_t *pids)
 {
-	char path[64];
+	char path[64], text[256] = "";
 	cleanup_stream FILE *file = NULL;
 	int count = 0;
+	char *at = text, *end;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", broker, broker);
 	file = fopen(path, "re");
-	while (file && count < WORKERS && fscanf(file, "%d", &pids[count]) == 1)
-		count++;
+	if (!file || !fgets(text, sizeof(text), file))
+		return 0;
+	for (; count < WORKERS; at = end) {
+		long pid = strtol(at, &end, 10);
+
+		if (end == at)
+			break;
+		pids[count++] = (pid_t)pid;
+	}
 	return count;
 }
 
