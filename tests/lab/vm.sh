@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Running a virtual machine monitor inside the first level, and reading what its guest said; sourced by suite, demo
-# and bench-boot.
+# Running a virtual machine monitor inside the first level, controlling it, and reading what its guest said; sourced by
+# suite, demo and bench-boot.
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC3043  # variables are read by the sourcing script; busybox sh has local
 
 # The program under test, with Bulkhead's command line. qemu-standin takes its place to try the lab itself.
 LAB_VMM=${LAB_VMM:-/opt/bulkhead/bin/bulkhead}
+lab_ctl=${LAB_VMM%/*}/bulkheadctl
 # What the guest boots from, and a folder for the machine that is running; emptied for each.
 lab_guest=${LAB_GUEST:-/lab/guest}
 vm_dir=${LAB_VM_DIR:-/scratch/vm}
@@ -26,7 +27,8 @@ vm_prepare() {
 }
 
 # vm_start SCENARIOS OPTION...: starts the machine with its serial port, log and exit status in $vm_dir. Later options
-# follow the common ones; --kernel, --cpus and --memory have defaults. `vm_pid` is the monitor's main process.
+# follow the common ones; --kernel, --cpus and --memory have defaults. `vm_pid` is the monitor's main process. --append
+# adds to the kernel command line.
 vm_start() {
     local scenarios=$1 kernel=$lab_guest/vmlinuz cpus=boot=1 memory=size=512M extra=''
     shift
@@ -41,18 +43,55 @@ vm_start() {
         shift 2
     done
     case " $* " in *" --console "*) ;; *) set -- "$@" --console off ;; esac
-    # The wrapper shell waits for the monitor and leaves its exit status in a file; it has no other part in it.
+    vm_launch --kernel "$kernel" --initramfs "$lab_guest/initramfs.cpio" --cpus "$cpus" --memory "$memory" \
+        --cmdline "$vm_cmdline bulkhead.scenario=$scenarios$extra" \
+        --disk "path=$vm_dir/root.ext4,id=root${vm_root_options:+,$vm_root_options}" --rng src=/dev/urandom \
+        --serial "file=$vm_dir/serial" "$@"
+}
+
+# vm_launch ARGUMENT...: the monitor with its log and exit status in $vm_dir. The wrapper shell waits for it
+# and has no other part in it.
+vm_launch() {
+    rm -f "$vm_dir/pid" "$vm_dir/status"
     (
-        "$LAB_VMM" --kernel "$kernel" --initramfs "$lab_guest/initramfs.cpio" --cpus "$cpus" --memory "$memory" \
-            --cmdline "$vm_cmdline bulkhead.scenario=$scenarios$extra" \
-            --disk "path=$vm_dir/root.ext4${vm_root_options:+,$vm_root_options}" --rng src=/dev/urandom \
-            --serial "file=$vm_dir/serial" --log-file "$vm_dir/log" "$@" >"$vm_dir/output" 2>&1 &
+        "$LAB_VMM" "$@" --log-file "$vm_dir/log" >>"$vm_dir/output" 2>&1 &
         echo $! >"$vm_dir/pid"
         wait $!
         echo $? >"$vm_dir/status"
     ) 2>/dev/null &
     while [ ! -s "$vm_dir/pid" ]; do sleep 0.02; done
     vm_pid=$(cat "$vm_dir/pid")
+}
+
+# vm_restore DIRECTORY[,KEY=VALUE...] OPTION...: starts a machine from a snapshot. It is controlled through $vm_dir/api,
+# as one is that was started with --api-socket "$vm_dir/api".
+vm_restore() {
+    local source=$1
+    shift
+    vm_launch --restore "source_url=file://$source" --api-socket "$vm_dir/api" "$@"
+}
+
+# vm_ctl VERB [ARGUMENT]...: one command over the machine's socket.
+vm_ctl() {
+    "$lab_ctl" --socket "$vm_dir/api" "$@"
+}
+
+# vm_answers SECONDS: waits until the machine's socket is served and the machine is neither starting nor being restored.
+vm_answers() {
+    local tenths=$(($1 * 10)) state
+    while :; do
+        state=$(vm_ctl --json info 2>/dev/null | sed -n 's/^.*"state": *"\([A-Za-z]*\)".*$/\1/p' | tail -n 1)
+        case $state in Running | Paused) return 0 ;; esac
+        [ $tenths -gt 0 ] && [ ! -s "$vm_dir/status" ] || return 1
+        sleep 0.1
+        tenths=$((tenths - 1))
+    done
+}
+
+# vm_kill: ends the machine without warning, as a crash of the host would.
+vm_kill() {
+    kill -KILL "$vm_pid" 2>/dev/null
+    vm_wait 10
 }
 
 # vm_wait SECONDS: waits for the monitor to end; `vm_status` is its exit status. After the deadline the monitor is
@@ -100,6 +139,8 @@ vm_show() {
         echo "--- $file (last 60 lines)"
         tail -n 60 "$vm_dir/$file" | tr -d '\r'
     done
+    [ ! -s "$vm_dir/status" ] || echo "--- the monitor's exit status: $(cat "$vm_dir/status")"
+    dmesg | grep -E 'audit: type=1326|Out of memory|oom-kill|segfault' | tail -n 3
     echo "--- end"
 }
 

@@ -29,18 +29,6 @@ case_sigterm_ends_everything() {
     vm_wait 10 || fail "still running 10 s after SIGTERM"
 }
 
-case_sigint_ends_everything() {
-    start_idle
-    kill -INT "$vm_pid"
-    vm_wait 10 || fail "still running 10 s after SIGINT"
-}
-
-case_killing_the_core_ends_everything() {
-    start_idle
-    kill -KILL "$vm_pid"
-    vm_wait 10 || fail "the core survived SIGKILL"
-}
-
 case_killing_the_core_during_start_ends_everything() {
     for delay_s in 0.001 0.02 0.06 0.15 0.4; do
         vm_prepare

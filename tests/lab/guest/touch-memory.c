@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * touch-memory MIB: runs inside the second-level guest (statically linked). Maps MIB of anonymous
- * memory, writes a different word into every page, then reads all of them back: two guest pages
- * backed by one host page, which is what a mistake at the hole below 4 GiB gives, would show as a
- * wrong word. /proc/self/pagemap tells how many of the frames lie above 4 GiB. Exit status 0 when
- * every word was right.
+ * touch-memory MIB [FILE]: runs inside the second-level guest (statically linked). Maps MIB of
+ * anonymous memory, writes a different word into every page, then reads all of them back: two guest
+ * pages backed by one host page, which is what a mistake at the hole below 4 GiB gives, would show
+ * as a wrong word. /proc/self/pagemap tells how many of the frames lie above 4 GiB. With FILE it
+ * then reads them again every second until there is something in FILE. Exit status 0 when every
+ * word was right.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PAGE_SIZE_BYTES	     4096UL
@@ -57,11 +59,27 @@ static long count_pages_above_4g(const unsigned char *memory, size_t pages)
 	return above;
 }
 
+/* Again and again until somebody writes into the file `stop`. Returns how many were wrong at last.
+ */
+static size_t watch_pages(const unsigned char *memory, size_t pages, const char *stop)
+{
+	struct stat status;
+	size_t wrong = 0;
+	for (unsigned round = 1; wrong == 0 && (stat(stop, &status) < 0 || !status.st_size);
+	     round++) {
+		wrong = count_wrong_pages(memory, pages);
+		printf("guest: fact held round=%u wrong=%zu\n", round, wrong);
+		(void)fflush(stdout);
+		sleep(1);
+	}
+	return wrong;
+}
+
 int main(int argc, char **argv)
 {
-	unsigned long mib = argc == 2 ? strtoul(argv[1], NULL, 10) : 0;
+	unsigned long mib = argc == 2 || argc == 3 ? strtoul(argv[1], NULL, 10) : 0;
 	if (mib == 0 || mib > 1024UL * 1024UL) {
-		fprintf(stderr, "usage: touch-memory MIB\n");
+		fprintf(stderr, "usage: touch-memory MIB [FILE]\n");
 		return 2;
 	}
 	size_t pages = mib * (1024UL * 1024UL / PAGE_SIZE_BYTES);
@@ -76,5 +94,8 @@ int main(int argc, char **argv)
 	size_t wrong = count_wrong_pages(memory, pages);
 	printf("guest: fact touched pages=%zu wrong=%zu above_4gib=%ld\n", pages, wrong,
 	       count_pages_above_4g(memory, pages));
+	(void)fflush(stdout);
+	if (argc == 3 && wrong == 0)
+		wrong = watch_pages(memory, pages, argv[2]);
 	return wrong == 0 ? 0 : 1;
 }
