@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kill -9 of the core, the broker or a worker at a random instant of snapshots and restores: what
- * has a manifest is whole and starts, and no process is left. The VM is run by this program,
- * started again as a child; a round's random numbers follow from its number, so that it can be
- * repeated (BULKHEAD_KILL_FIRST, BULKHEAD_KILL_ROUNDS).
+ * kill -9 of the core, the broker, the pager or a worker at a random instant of snapshots and
+ * restores: what has a manifest is whole and starts, and no process is left. The VM is run by this
+ * program, started again as a child; a round's random numbers follow from its number, so that it
+ * can be repeated (BULKHEAD_KILL_FIRST, BULKHEAD_KILL_ROUNDS).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,17 +27,22 @@
 #include <unistd.h>
 
 #include "tests/vmm/core/snapshot/vm_under_test.h"
+#include "vmm/core/control/vm_parts.h"
 #include "vmm/core/snapshot/inspect.h"
+#include "vmm/core/snapshot/pager_client.h"
 
 #define ROUNDS_DEFAULT	  20
 #define MAX_SNAPSHOTS	  64 /* of one VM */
-#define VICTIMS		  5  /* core, broker, root, rng, console */
+#define VICTIMS		  6
+#define VICTIM_CORE	  0
 #define VICTIM_BROKER	  1
+#define VICTIM_PAGER	  5
 #define LATEST_KILL_US	  700000
 #define CHILD_TIMEOUT_MS  60000
 #define ORPHAN_TIMEOUT_MS 10000
 
-static const char *const victim_names[VICTIMS] = {"core", "broker", "root", "rng", "console"};
+static const char *const victim_names[VICTIMS] = {"core", "broker",  "root",
+						  "rng",  "console", "pager"};
 static const char *program;
 
 /* ---- the child: a VM that is saved and restored over and over ---- */
@@ -45,9 +50,10 @@ static const char *program;
 /* One line: the pids of all processes, and the folder. */
 static void report(struct vm_under_test *test)
 {
-	printf("%d %d %d %d %d %s\n", getpid(), broker_client_welcome(test->broker)->pid,
+	printf("%d %d %d %d %d %d %s\n", getpid(), broker_client_welcome(test->broker)->pid,
 	       vm_under_test_worker_pid(test, "root"), vm_under_test_worker_pid(test, "rng"),
-	       vm_under_test_worker_pid(test, "console"), test->folder);
+	       vm_under_test_worker_pid(test, "console"),
+	       test->vm->pager ? pager_client_pid(test->vm->pager) : 0, test->folder);
 	(void)fflush(stdout);
 }
 
@@ -61,6 +67,7 @@ static void need(bool good)
 static int run_vm(void)
 {
 	static struct vm_under_test test;
+	bool on_demand = access("/dev/userfaultfd", R_OK | W_OK) == 0;
 	char name[32], path[128];
 
 	vm_under_test_init(&test);
@@ -74,7 +81,7 @@ static int run_vm(void)
 		need(vm_under_test_snapshot(&test, path) == 0);
 		if (round % 2) {
 			vm_under_test_end_vm(&test);
-			need(vm_under_test_restore(&test, path, false) == 0);
+			need(vm_under_test_restore(&test, path, on_demand && round % 4 == 1) == 0);
 			report(&test);
 		}
 		need(vm_under_test_resume(&test) == 0);
@@ -144,9 +151,9 @@ static bool read_report(int fd, int timeout_ms, struct victims *victims)
 	if (text[got - 1] == '\n')
 		text[got - 1] = '\0';
 	line = strrchr(text, '\n');
-	return sscanf(line ? line + 1 : text, "%d %d %d %d %d %63s", &victims->pids[0],
+	return sscanf(line ? line + 1 : text, "%d %d %d %d %d %d %63s", &victims->pids[0],
 		      &victims->pids[1], &victims->pids[2], &victims->pids[3], &victims->pids[4],
-		      victims->folder) == 6;
+		      &victims->pids[5], victims->folder) == 7;
 }
 
 /* Orphans of the child are ours (PR_SET_CHILD_SUBREAPER). False: some are still there. */
@@ -253,7 +260,14 @@ static void kill_victim(unsigned victim, unsigned delay_us, pid_t child, int out
 
 	usleep(delay_us);
 	(void)read_report(output, 0, victims);
-	(void)kill(victims->pids[victim], SIGKILL);
+	if (victims->pids[victim] > 0)
+		(void)kill(victims->pids[victim], SIGKILL);
+	if (victim ==
+	    VICTIM_PAGER) { /* is replaced, if there was one; what follows is the core's end */
+		usleep(delay_us % 20000);
+		victim = VICTIM_CORE;
+		(void)kill(child, SIGKILL);
+	}
 	if (wait_for_child(child, 1000, &status))
 		return;
 	/* The worker was that of a VM that a restore has just replaced: its successor, then. */
