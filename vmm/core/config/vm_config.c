@@ -194,12 +194,18 @@ static int config_complete_disk(Bulkhead__Config__Disk *disk, unsigned index, st
 	return 0;
 }
 
+static bool config_has_console(const Bulkhead__Config__Vm *config)
+{
+	return config->console &&
+	       config->console->mode != BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_OFF;
+}
+
 static int config_check_unique_id(const Bulkhead__Config__Vm *config, size_t index,
 				  struct error *err)
 {
 	const char *id = config->disks[index]->id;
 	bool taken = (config->rng && strcmp(id, config->rng->id) == 0) ||
-		     (config->console && strcmp(id, config->console->id) == 0);
+		     (config_has_console(config) && strcmp(id, config->console->id) == 0);
 
 	for (size_t i = 0; i < index && !taken; i++)
 		taken = strcmp(id, config->disks[i]->id) == 0;
@@ -284,5 +290,9 @@ int vm_config_complete(Bulkhead__Config__Vm *config, struct error *err)
 		return err->code;
 	if (config_complete_terminals(config, err) < 0)
 		return err->code;
+	if (config->rng && config_has_console(config) &&
+	    strcmp(config->rng->id, config->console->id) == 0)
+		return error_set(err, -EEXIST, "--rng: id=%s is used by the console",
+				 config->rng->id);
 	return config_complete_disks(config, err);
 }
