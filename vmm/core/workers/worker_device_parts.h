@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inside of struct worker_device, shared by the files that make it up: worker_device.c (life
- * and death), worker_requests.c (what the core asks), worker_transport.c (what the guest wishes).
+ * and death), worker_requests.c and worker_questions.c (what the core asks), worker_transport.c
+ * (what the guest wishes).
  */
 #ifndef BULKHEAD_VMM_CORE_WORKERS_WORKER_DEVICE_PARTS_H
 #define BULKHEAD_VMM_CORE_WORKERS_WORKER_DEVICE_PARTS_H
@@ -81,6 +82,9 @@ int worker_request_simple(struct worker_device *device, uint16_t type, uint32_t 
 
 int worker_request_drain(struct worker_device *device, uint16_t type, uint32_t timeout_ms,
 			 channel_reply_fn reply, struct error *err);
+
+/* To a worker that waits for CONFIGURE everything else is a violation, over which it ends. */
+int worker_require_configured(const struct worker_device *device, struct error *err);
 
 /* An answer that came although its worker was given up in the meantime: what to tell who asked. */
 void worker_was_given_up(const struct worker_device *device, struct error *err);
