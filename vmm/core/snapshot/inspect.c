@@ -200,7 +200,8 @@ static int inspect_parse(int argc, char **argv, struct inspect_options *options,
 
 static int inspect_run(const struct inspect_options *options, struct error *err)
 {
-	cleanup_fd int directory = open(options->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const char *path = options->path ? options->path : "";
+	cleanup_fd int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct snapshot_source source = {.open_file = inspect_open_file, .opaque = &directory};
 	struct snapshot_reader *reader;
 	int result = 0;

@@ -21,6 +21,7 @@
 
 #include "proto/pci.pb-c.h"
 #include "proto/vm_state.pb-c.h"
+#include "tests/vmm/core/snapshot/forgery.h"
 #include "tests/vmm/core/snapshot/vm_under_test.h"
 #include "vmm/core/config/option_string.h"
 #include "vmm/core/config/vm_config.h"
@@ -73,27 +74,6 @@ static char *file_path(const char *name)
 	return path;
 }
 
-static uint8_t *load(const char *name, size_t *bytes)
-{
-	int fd = open(file_path(name), O_RDONLY | O_CLOEXEC);
-	struct error err = ERROR_INIT;
-	uint8_t *data;
-
-	assert_true(fd >= 0);
-	assert_int_equal(snapshot_file_read(fd, 64 << 20, &data, bytes, &err), 0);
-	close(fd);
-	return data;
-}
-
-static void store(const char *name, const uint8_t *data, size_t bytes)
-{
-	int fd = open(file_path(name), O_WRONLY | O_TRUNC | O_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, data, bytes), bytes);
-	close(fd);
-}
-
 static void assert_goes_on(void)
 {
 	unsigned ticks = vm_under_test_count_text(&test, "TICK");
@@ -125,77 +105,11 @@ static void assert_restorable(void)
 	vm_under_test_end_vm(&test);
 }
 
-/* ---- forged: the checksums fit, the contents do not ---- */
-
-/* Replace a small file by this message without checksum; the manifest agrees. The old contents come
- * back with undo(). */
-struct forgery {
-	const char *name;
-	uint8_t *data, *manifest; /* as they were */
-	size_t bytes, manifest_bytes;
-};
-
-static void write_manifest(Bulkhead__Snapshot__Manifest *manifest)
-{
-	struct error err = ERROR_INIT;
-	uint8_t *data;
-	size_t bytes;
-
-	assert_int_equal(snapshot_file_pack(&manifest->base, &data, &bytes, &err), 0);
-	store(MANIFEST_FILE_NAME, data, bytes);
-	free(data);
-}
-
-static Bulkhead__Snapshot__Manifest *read_manifest(void)
-{
-	Bulkhead__Snapshot__Manifest *manifest;
-	struct error err = ERROR_INIT;
-	size_t bytes;
-	uint8_t *data = load(MANIFEST_FILE_NAME, &bytes);
-
-	manifest = manifest_parse(data, bytes, &err);
-	if (!manifest)
-		fail_msg("%s", err.message);
-	free(data);
-	return manifest;
-}
-
-static struct forgery forge(const char *name, const ProtobufCMessage *message)
-{
-	struct forgery forgery = {.name = name};
-	Bulkhead__Snapshot__Manifest *manifest = read_manifest();
-	struct error err = ERROR_INIT;
-	uint8_t *data;
-	size_t bytes;
-
-	forgery.data = load(name, &forgery.bytes);
-	forgery.manifest = load(MANIFEST_FILE_NAME, &forgery.manifest_bytes);
-	assert_int_equal(snapshot_file_pack(message, &data, &bytes, &err), 0);
-	store(name, data, bytes);
-	for (size_t i = 0; i < manifest->n_files; i++)
-		if (strcmp(manifest->files[i]->name, name) == 0) {
-			manifest->files[i]->size_bytes = bytes;
-			snapshot_checksum(data, bytes, manifest->files[i]->checksum.data);
-		}
-	write_manifest(manifest);
-	manifest_free(manifest);
-	free(data);
-	return forgery;
-}
-
-static void undo(struct forgery *forgery)
-{
-	store(forgery->name, forgery->data, forgery->bytes);
-	store(MANIFEST_FILE_NAME, forgery->manifest, forgery->manifest_bytes);
-	free(forgery->data);
-	free(forgery->manifest);
-}
-
 static Bulkhead__Snapshot__DeviceBlob *load_blob(const char *name)
 {
 	Bulkhead__Snapshot__DeviceBlob *blob;
 	size_t bytes;
-	uint8_t *data = load(name, &bytes);
+	uint8_t *data = forgery_load(snapshot_path, name, &bytes);
 
 	blob = bulkhead__snapshot__device_blob__unpack(NULL, bytes - SNAPSHOT_TRAILER_BYTES, data);
 	assert_non_null(blob);
@@ -205,10 +119,10 @@ static Bulkhead__Snapshot__DeviceBlob *load_blob(const char *name)
 
 static void refuse_blob(const char *name, Bulkhead__Snapshot__DeviceBlob *blob, const char *device)
 {
-	struct forgery forgery = forge(name, &blob->base);
+	struct forgery forgery = forgery_make(snapshot_path, name, &blob->base);
 
 	assert_refused(device, "");
-	undo(&forgery);
+	forgery_undo(&forgery);
 	bulkhead__snapshot__device_blob__free_unpacked(blob, NULL);
 }
 
@@ -283,7 +197,7 @@ static Bulkhead__Vmstate__Vcpu *load_vcpu(void)
 {
 	Bulkhead__Vmstate__Vcpu *vcpu;
 	size_t bytes;
-	uint8_t *data = load("vcpu-0.pb", &bytes);
+	uint8_t *data = forgery_load(snapshot_path, "vcpu-0.pb", &bytes);
 
 	vcpu = bulkhead__vmstate__vcpu__unpack(NULL, bytes - SNAPSHOT_TRAILER_BYTES, data);
 	assert_non_null(vcpu);
@@ -302,9 +216,9 @@ static void a_guest_with_features_that_this_host_lacks_is_refused(void **state)
 	for (size_t i = 0; i < vcpu->n_cpuid; i++)
 		if (vcpu->cpuid[i]->function == 1)
 			vcpu->cpuid[i]->edx = UINT32_MAX;
-	forgery = forge("vcpu-0.pb", &vcpu->base);
+	forgery = forgery_make(snapshot_path, "vcpu-0.pb", &vcpu->base);
 	assert_refused("features that this host lacks", "leaf 1 edx");
-	undo(&forgery);
+	forgery_undo(&forgery);
 	bulkhead__vmstate__vcpu__free_unpacked(vcpu, NULL);
 }
 
@@ -323,7 +237,7 @@ static void registers_that_cannot_be_do_no_harm(void **state)
 		vcpu->mp_state = kind == 3 ? 77 : vcpu->mp_state;
 		vcpu->events->flags = kind == 4 ? UINT32_MAX : vcpu->events->flags;
 		vcpu->registers->rip = kind == 5 ? 0xfff0000000000000 : vcpu->registers->rip;
-		forgery = forge("vcpu-0.pb", &vcpu->base);
+		forgery = forgery_make(snapshot_path, "vcpu-0.pb", &vcpu->base);
 		if (vm_under_test_restore(&test, snapshot_path, false) == 0) {
 			assert_int_equal(vm_under_test_resume(&test), 0);
 			vm_under_test_run_ms(&test, 100);
@@ -331,7 +245,7 @@ static void registers_that_cannot_be_do_no_harm(void **state)
 			assert_non_null(strstr(test.result.message, "vcpu-0.pb"));
 		}
 		vm_under_test_end_vm(&test);
-		undo(&forgery);
+		forgery_undo(&forgery);
 		bulkhead__vmstate__vcpu__free_unpacked(vcpu, NULL);
 	}
 	assert_restorable();
@@ -345,14 +259,14 @@ static void devices_that_the_configuration_lacks_are_refused(void **state)
 
 	(void)state;
 	require_machine();
-	data = load(MANIFEST_FILE_NAME, &bytes);
-	manifest = read_manifest();
+	data = forgery_load(snapshot_path, MANIFEST_FILE_NAME, &bytes);
+	manifest = forgery_read_manifest(snapshot_path);
 	free(manifest->devices[0]->kind);
 	manifest->devices[0]->kind = strdup("rng");
-	write_manifest(manifest);
+	forgery_write_manifest(snapshot_path, manifest);
 	manifest_free(manifest);
 	assert_refused("\"root\"", "no such blk device");
-	manifest = read_manifest();
+	manifest = forgery_read_manifest(snapshot_path);
 	for (size_t i = 0; i < manifest->n_files; i++)
 		if (strcmp(manifest->files[i]->name, "devices/rng.pb") == 0) {
 			free(manifest->files[i]->name);
@@ -365,10 +279,10 @@ static void devices_that_the_configuration_lacks_are_refused(void **state)
 			manifest->devices[i]->id = strdup("ring");
 			manifest->devices[i]->file = strdup("devices/ring.pb");
 		}
-	write_manifest(manifest);
+	forgery_write_manifest(snapshot_path, manifest);
 	manifest_free(manifest);
 	assert_refused("devices/ring.pb", "");
-	store(MANIFEST_FILE_NAME, data, bytes);
+	forgery_store(snapshot_path, MANIFEST_FILE_NAME, data, bytes);
 	free(data);
 	assert_restorable();
 }
@@ -381,18 +295,16 @@ static void another_vendors_snapshot_is_refused(void **state)
 
 	(void)state;
 	require_machine();
-	data = load(MANIFEST_FILE_NAME, &bytes);
-	manifest = read_manifest();
+	data = forgery_load(snapshot_path, MANIFEST_FILE_NAME, &bytes);
+	manifest = forgery_read_manifest(snapshot_path);
 	free(manifest->host->cpu_vendor);
 	manifest->host->cpu_vendor = strdup("SomebodyElse");
-	write_manifest(manifest);
+	forgery_write_manifest(snapshot_path, manifest);
 	manifest_free(manifest);
 	assert_refused("SomebodyElse", "");
-	store(MANIFEST_FILE_NAME, data, bytes);
+	forgery_store(snapshot_path, MANIFEST_FILE_NAME, data, bytes);
 	free(data);
 }
-
-/* ---- damaged memory ---- */
 
 static void damaged_memory_is_refused_before_the_guest_runs(void **state)
 {
@@ -448,8 +360,6 @@ static void what_stands_in_memorys_place_is_refused(void **state)
 	assert_int_equal(rename(aside, path), 0);
 	assert_restorable();
 }
-
-/* ---- clones ---- */
 
 static void set_modes(mode_t directory, mode_t file)
 {
@@ -526,7 +436,6 @@ static void clones_run_at_once_from_a_directory_that_is_read_only(void **state)
 	assert_restorable();
 }
 
-/* The id lies in guest memory, where the guest's driver looks it up. */
 static void every_restore_has_a_generation_id_of_its_own(void **state)
 {
 	uint8_t ids[3][16];

@@ -50,7 +50,7 @@ static void snapshot_round(struct vm_under_test *test, unsigned round, bool on_d
 static void chain(bool on_demand)
 {
 	const char *rounds = getenv("BULKHEAD_SNAPSHOT_ROUNDS");
-	unsigned count = rounds ? (unsigned)atoi(rounds) : CHAIN_ROUNDS_DEFAULT;
+	unsigned count = rounds ? (unsigned)strtoul(rounds, NULL, 10) : CHAIN_ROUNDS_DEFAULT;
 	struct vm_under_test test;
 
 	require_machine();

@@ -34,8 +34,6 @@
 
 #define GOLDEN_FOLDER "tests/snapshot/golden"
 
-extern char **environ;
-
 static void run_tar(char *const argv[])
 {
 	struct sigaction wait_for_it = {.sa_handler = SIG_DFL}, before;

@@ -135,6 +135,19 @@ struct victims {
 	char folder[64];
 };
 
+static bool parse_report(const char *line, struct victims *victims)
+{
+	char *end;
+
+	for (unsigned i = 0; i < VICTIMS; i++, line = end) {
+		victims->pids[i] = (int)strtol(line, &end, 10);
+		if (end == line)
+			return false;
+	}
+	(void)snprintf(victims->folder, sizeof(victims->folder), "%s", line + 1);
+	return true;
+}
+
 /* The last whole line that comes within timeout_ms; false: none. */
 static bool read_report(int fd, int timeout_ms, struct victims *victims)
 {
@@ -151,9 +164,7 @@ static bool read_report(int fd, int timeout_ms, struct victims *victims)
 	if (text[got - 1] == '\n')
 		text[got - 1] = '\0';
 	line = strrchr(text, '\n');
-	return sscanf(line ? line + 1 : text, "%d %d %d %d %d %d %63s", &victims->pids[0],
-		      &victims->pids[1], &victims->pids[2], &victims->pids[3], &victims->pids[4],
-		      &victims->pids[5], victims->folder) == 7;
+	return parse_report(line ? line + 1 : text, victims);
 }
 
 /* Orphans of the child are ours (PR_SET_CHILD_SUBREAPER). False: some are still there. */
@@ -284,7 +295,7 @@ static unsigned kill_round(unsigned round)
 	unsigned short seed[3] = {(unsigned short)round, 7, 11};
 	unsigned victim = (unsigned)nrand48(seed) % VICTIMS;
 	unsigned delay_us = (unsigned)nrand48(seed) % LATEST_KILL_US;
-	struct victims victims;
+	struct victims victims = {{0}, ""};
 	unsigned snapshots;
 	int output;
 	pid_t child = start_child("--vm", "", &output);

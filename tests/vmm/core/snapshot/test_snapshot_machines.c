@@ -81,7 +81,7 @@ static uint64_t number_of(const char *line, const char *name)
 
 	if (!at)
 		fail_msg("\"%s\" has no %s", line, name);
-	return strtoull(at + strlen(name), NULL, 10);
+	return at ? strtoull(at + strlen(name), NULL, 10) : 0;
 }
 
 static uint64_t status_number(const char *name)

@@ -15,8 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "ipc/cleanup.h"
@@ -26,7 +24,6 @@
 #include "vmm/core/control/vm_parts.h"
 
 #define OPERATION_TIMEOUT_MS 60000
-#define TEXT_TIMEOUT_MS	     60000
 #define DISK_BYTES	     (1 << 20)
 #define MEMORY_BYTES	     (128ULL << 20)
 
@@ -425,84 +422,4 @@ void vm_under_test_destroy(struct vm_under_test *test)
 	broker_client_destroy(test->broker);
 	assert_int_equal(uv_loop_close(&test->loop), 0);
 	assert_int_equal(nftw(test->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
-}
-
-/* ---- what the guest printed
- * ------------------------------------------------------------------------------- */
-
-unsigned vm_under_test_count_text(struct vm_under_test *test, const char *text)
-{
-	FILE *file = fopen(test->serial, "re");
-	unsigned count = 0;
-	char line[512];
-
-	if (!file)
-		return 0;
-	while (fgets(line, sizeof(line), file))
-		if (strstr(line, text) && strchr(line, '\n'))
-			count++;
-	(void)fclose(file);
-	return count;
-}
-
-bool vm_under_test_last_line(struct vm_under_test *test, const char *text, char *line, size_t bytes)
-{
-	FILE *file = fopen(test->serial, "re");
-	char next[512];
-	bool found = false;
-
-	if (!file)
-		return false;
-	while (fgets(next, sizeof(next), file))
-		if (strstr(next, text) && strchr(next, '\n')) {
-			next[strcspn(next, "\r\n")] = '\0';
-			(void)snprintf(line, bytes, "%s", next);
-			found = true;
-		}
-	(void)fclose(file);
-	return found;
-}
-
-void vm_under_test_connect_serial(struct vm_under_test *test)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/serial.socket",
-		       test->folder);
-	test->serial_client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	assert_true(test->serial_client >= 0);
-	assert_int_equal(connect(test->serial_client, (struct sockaddr *)&address, sizeof(address)),
-			 0);
-}
-
-void vm_under_test_type(struct vm_under_test *test, const char *text)
-{
-	assert_int_equal(write(test->serial_client, text, strlen(text)), strlen(text));
-}
-
-/* Append what has come from the serial port's socket to the file that the others write. */
-static void pump_serial(struct vm_under_test *test)
-{
-	char bytes[4096];
-	ssize_t got;
-	int fd;
-
-	if (test->serial_client < 0)
-		return;
-	fd = open(test->serial, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	assert_true(fd >= 0);
-	while ((got = read(test->serial_client, bytes, sizeof(bytes))) > 0)
-		assert_int_equal(write(fd, bytes, (size_t)got), got);
-	close(fd);
-}
-
-bool vm_under_test_wait_text(struct vm_under_test *test, const char *text, unsigned times)
-{
-	for (unsigned waited = 0; waited < TEXT_TIMEOUT_MS; waited += 20) {
-		pump_serial(test);
-		if (vm_under_test_count_text(test, text) > times)
-			return true;
-		vm_under_test_run_ms(test, 20);
-	}
-	return false;
 }
