@@ -263,6 +263,27 @@ static void garbage_is_no_vcpu(void **state)
 	vcpu_registers_release(&registers);
 }
 
+/* Two bytes each in the file, fifty and more in memory. */
+static void empty_messages_by_the_million_are_refused_before_they_fill_memory(void **state)
+{
+	const size_t bytes = 4U << 20;
+	uint8_t *flood = malloc(bytes);
+	struct vcpu_registers registers;
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	assert_non_null(flood);
+	for (size_t i = 0; i < bytes; i += 2) {
+		flood[i] = 12 << 3 | 2; /* cpuid */
+		flood[i + 1] = 0;
+	}
+	assert_int_equal(vcpu_state_unpack(flood, bytes, 0, &registers, &err), -EINVAL);
+	/* Not for what is in it, which nobody has looked at. */
+	assert_string_equal(err.message, "is not a vCPU's state");
+	vcpu_registers_release(&registers);
+	free(flood);
+}
+
 /* ---- interrupt controllers ---- */
 
 static void fill_irqchip(struct irqchip_state *state)
@@ -373,6 +394,7 @@ int main(void)
 		cmocka_unit_test(every_register_comes_back),
 		cmocka_unit_test(a_vcpu_that_lacks_something_or_has_too_much_is_refused),
 		cmocka_unit_test(garbage_is_no_vcpu),
+		cmocka_unit_test(empty_messages_by_the_million_are_refused_before_they_fill_memory),
 		cmocka_unit_test(interrupt_controllers_and_timers_come_back),
 		cmocka_unit_test(a_machine_that_lacks_something_is_refused),
 	};

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ipc/unpack.h"
 #include "proto/vm_state.pb-c.h"
 #include "vmm/core/kvm/x86_64/vcpu_state.h"
 #include "vmm/core/kvm/x86_64/vcpu_state_fields.h"
@@ -176,14 +177,14 @@ static int unpack_all(const Bulkhead__Vmstate__Vcpu *from, unsigned index,
 int vcpu_state_unpack(const uint8_t *state, size_t state_bytes, unsigned index,
 		      struct vcpu_registers *registers, struct error *err)
 {
-	Bulkhead__Vmstate__Vcpu *message =
-		bulkhead__vmstate__vcpu__unpack(NULL, state_bytes, state);
+	ProtobufCMessage *message;
 	int result;
 
 	memset(registers, 0, sizeof(*registers));
-	if (!message)
+	if (unpack_message(&bulkhead__vmstate__vcpu__descriptor, state, state_bytes, &message,
+			   NULL) < 0)
 		return error_set(err, -EINVAL, "is not a vCPU's state");
-	result = unpack_all(message, index, registers, err);
-	bulkhead__vmstate__vcpu__free_unpacked(message, NULL);
+	result = unpack_all((const Bulkhead__Vmstate__Vcpu *)message, index, registers, err);
+	protobuf_c_message_free_unpacked(message, NULL);
 	return result;
 }
