@@ -28,9 +28,11 @@ int process_setup(struct error *err)
 
 	if (result < 0)
 		return result;
+#ifndef BULKHEAD_SANITIZE /* whose allocator has no such option */
 	/* A heap of a thread's own reads /proc when it shrinks, which the core's filter kills. */
 	if (!mallopt(M_ARENA_MAX, 1))
 		return error_set(err, -EINVAL, "malloc: one heap for all threads");
+#endif
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return error_set_errno(err, -errno, "RLIMIT_NOFILE");
 	if (limit.rlim_cur >= ENOUGH_FDS)
