@@ -136,6 +136,9 @@ static int monitor_create_vm(void *opaque, Bulkhead__Config__Vm *config, struct 
 
 	if (monitor->vm)
 		return error_set(err, -EEXIST, "there is a VM already");
+	/* Commands are still read while the gateway sends its last answers; nobody would end it. */
+	if (monitor->stopping)
+		return error_set(err, -ESHUTDOWN, "the process is ending");
 	monitor->vm = vm_new(&options, err);
 	return monitor->vm ? 0 : err->code;
 }
