@@ -174,7 +174,7 @@ static void a_quiesce_with_a_stuck_terminal_neither_waits_nor_repeats_nor_loses(
 	struct console_guest *guest = *state;
 	struct terminal terminal = terminal_open();
 	struct error err = ERROR_INIT;
-	uint64_t before_ms = channel_now_ms();
+	uint64_t before_ms;
 	bool waiting;
 	size_t offered;
 

@@ -24,17 +24,18 @@ static int reader_read_file(const struct snapshot_source *source, const char *na
 {
 	cleanup_fd int fd = -1;
 	size_t limit = entry ? MANIFEST_MAX_SMALL_BYTES : SNAPSHOT_MAX_FILE_BYTES;
+	int result = source->open_file(source->opaque, name, &fd, err);
 
-	if (source->open_file(source->opaque, name, &fd, err) < 0)
-		return err->code;
-	if (snapshot_file_read(fd, limit, data, bytes, err) < 0)
-		return error_prefix(err, "%s", name);
-	if (!entry)
-		return 0;
-	if (manifest_check_file(entry, *data, *bytes, err) < 0 ||
-	    snapshot_file_verify(*data, *bytes, bytes, err) < 0)
-		return error_prefix(err, "%s", name);
-	return 0;
+	if (result < 0)
+		return result;
+	result = snapshot_file_read(fd, limit, data, bytes, err);
+	if (result == 0 && entry)
+		result = manifest_check_file(entry, *data, *bytes, err);
+	if (result == 0 && entry)
+		result = snapshot_file_verify(*data, *bytes, bytes, err);
+	if (result < 0)
+		(void)error_prefix(err, "%s", name);
+	return result;
 }
 
 static int reader_read_message(struct snapshot_reader *reader, const struct snapshot_source *source,
@@ -42,21 +43,23 @@ static int reader_read_message(struct snapshot_reader *reader, const struct snap
 			       void *message, struct error *err)
 {
 	cleanup_free uint8_t *data = NULL;
-	size_t bytes;
+	size_t bytes = 0;
+	int result = reader_read_file(source, name, manifest_find_file(reader->manifest, name),
+				      &data, &bytes, err);
 
-	if (reader_read_file(source, name, manifest_find_file(reader->manifest, name), &data,
-			     &bytes, err) < 0)
-		return err->code;
-	if (unpack_message(descriptor, data, bytes, message, err) < 0)
-		return error_prefix(err, "%s", name);
-	return 0;
+	if (result < 0)
+		return result;
+	result = unpack_message(descriptor, data, bytes, message, err);
+	if (result < 0)
+		(void)error_prefix(err, "%s", name);
+	return result;
 }
 
 static int reader_read_manifest(struct snapshot_reader *reader,
 				const struct snapshot_source *source, struct error *err)
 {
 	cleanup_free uint8_t *data = NULL;
-	size_t bytes;
+	size_t bytes = 0;
 
 	if (reader_read_file(source, MANIFEST_FILE_NAME, NULL, &data, &bytes, err) < 0) {
 		if (err->code == -ENOENT)
@@ -91,11 +94,11 @@ static int reader_read_config(struct snapshot_reader *reader, const struct snaps
 			      struct error *err)
 {
 	Bulkhead__Snapshot__ConfigFile *file = NULL;
-	int result;
+	int result = reader_read_message(reader, source, MANIFEST_CONFIG_NAME,
+					 &bulkhead__snapshot__config_file__descriptor, &file, err);
 
-	if (reader_read_message(reader, source, MANIFEST_CONFIG_NAME,
-				&bulkhead__snapshot__config_file__descriptor, &file, err) < 0)
-		return err->code;
+	if (result < 0 || !file)
+		return result;
 	result = unpack_message(&bulkhead__config__vm__descriptor, file->config.data,
 				file->config.len, (ProtobufCMessage **)&reader->config, err);
 	bulkhead__snapshot__config_file__free_unpacked(file, NULL);
@@ -111,7 +114,7 @@ static int reader_read_vcpus(struct snapshot_reader *reader, const struct snapsh
 	for (unsigned i = 0; i < reader->manifest->vcpu_count; i++) {
 		cleanup_free uint8_t *data = NULL;
 		char name[32];
-		size_t bytes;
+		size_t bytes = 0;
 
 		manifest_vcpu_file_name(i, name, sizeof(name));
 		if (reader_read_file(source, name, manifest_find_file(reader->manifest, name),
