@@ -16,6 +16,10 @@
 #include "vmm/core/snapshot/snapshot_file.h"
 #include "vmm/core/workers/broker_snapshot.h"
 
+/* That are opened at once; there are never more. */
+#define MANIFEST_MAX_FILES                                                                         \
+	(2 + MANIFEST_MAX_VCPUS + MANIFEST_MAX_DEVICES + GUEST_MEMORY_MAX_REGIONS)
+
 /* Read a file whole; with an entry in the manifest, check it against that, and give the message's
  * length. */
 static int reader_read_file(const struct snapshot_source *source, const char *name,
@@ -148,11 +152,30 @@ static int reader_open_memory(struct snapshot_reader *reader, const struct snaps
 	return 0;
 }
 
+/* Every file but the manifest, which lists all of them. */
+static void reader_expect_files(const struct snapshot_reader *reader,
+				const struct snapshot_source *source)
+{
+	const Bulkhead__Snapshot__Manifest *manifest = reader->manifest;
+	const char *names[MANIFEST_MAX_FILES];
+	unsigned count = 0;
+
+	if (!source->expect_files)
+		return;
+	for (size_t i = 0; i < manifest->n_files && count < MANIFEST_MAX_FILES; i++)
+		names[count++] = manifest->files[i]->name;
+	for (size_t i = 0; i < manifest->n_memory && count < MANIFEST_MAX_FILES; i++)
+		names[count++] = manifest->memory[i]->file;
+	source->expect_files(source->opaque, names, count);
+}
+
 static int reader_read_all(struct snapshot_reader *reader, const struct snapshot_source *source,
 			   struct error *err)
 {
-	if (reader_read_manifest(reader, source, err) < 0 ||
-	    reader_read_config(reader, source, err) < 0 ||
+	if (reader_read_manifest(reader, source, err) < 0)
+		return err->code;
+	reader_expect_files(reader, source);
+	if (reader_read_config(reader, source, err) < 0 ||
 	    reader_read_message(reader, source, MANIFEST_VM_NAME,
 				&bulkhead__vmstate__vm__descriptor, &reader->vm, err) < 0 ||
 	    reader_read_vcpus(reader, source, err) < 0 ||
@@ -178,21 +201,50 @@ struct snapshot_reader *snapshot_reader_read(const struct snapshot_source *sourc
 	return NULL;
 }
 
+/* The broker as a source: what is expected is opened with one wait, and kept until it is wanted. */
+struct broker_source {
+	struct broker_client *broker;
+	const char *names[BROKER_SNAPSHOT_MAX_FILES];
+	int fds[BROKER_SNAPSHOT_MAX_FILES]; /* -1: taken, or not to be had */
+	unsigned count;
+};
+
+static void broker_expect_files(void *opaque, const char *const *names, unsigned count)
+{
+	struct broker_source *source = opaque;
+
+	source->count = count < BROKER_SNAPSHOT_MAX_FILES ? count : BROKER_SNAPSHOT_MAX_FILES;
+	memcpy(source->names, names, source->count * sizeof(names[0]));
+	broker_snapshot_files(source->broker, source->names, source->count, source->fds);
+}
+
 static int broker_open_file(void *opaque, const char *name, int *fd, struct error *err)
 {
-	return broker_snapshot_file(opaque, name, fd, err);
+	struct broker_source *source = opaque;
+
+	for (unsigned i = 0; i < source->count; i++)
+		if (source->fds[i] >= 0 && strcmp(source->names[i], name) == 0) {
+			*fd = fd_steal(&source->fds[i]);
+			return 0;
+		}
+	return broker_snapshot_file(source->broker, name, fd, err);
 }
 
 struct snapshot_reader *snapshot_reader_open(struct broker_client *broker, const char *path,
 					     struct error *err)
 {
-	struct snapshot_source source = {.open_file = broker_open_file, .opaque = broker};
+	struct broker_source files = {.broker = broker};
+	struct snapshot_source source = {.open_file = broker_open_file,
+					 .expect_files = broker_expect_files,
+					 .opaque = &files};
 	struct error ignored = ERROR_INIT;
 	struct snapshot_reader *reader;
 
 	if (broker_snapshot_open(broker, path, false, err) < 0)
 		return NULL;
 	reader = snapshot_reader_read(&source, err);
+	for (unsigned i = 0; i < files.count; i++)
+		fd_close(&files.fds[i]);
 	if (broker_snapshot_close(broker, &ignored) < 0)
 		log_warning("snapshot %s: %s", path, ignored.message);
 	if (!reader)

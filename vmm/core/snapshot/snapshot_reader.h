@@ -32,6 +32,8 @@ struct snapshot_reader {
 struct snapshot_source {
 	/* Open a file for reading; name as in the manifest. *fd is the caller's. */
 	int (*open_file)(void *opaque, const char *name, int *fd, struct error *err);
+	/* These will be opened: a chance to do it at once. Strings stay valid. May be NULL. */
+	void (*expect_files)(void *opaque, const char *const *names, unsigned count);
 	void *opaque;
 };
 

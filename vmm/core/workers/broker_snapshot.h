@@ -18,6 +18,15 @@ int broker_snapshot_open(struct broker_client *broker, const char *path, bool cr
 int broker_snapshot_file(struct broker_client *broker, const char *name, int *fd,
 			 struct error *err);
 
+/*
+ * Several existing ones at once, for one wait instead of one for each. fds[i] is the caller's, or
+ * -1 for what could not be opened: ask for it alone to learn why. At most
+ * BROKER_SNAPSHOT_MAX_FILES.
+ */
+#define BROKER_SNAPSHOT_MAX_FILES 56
+void broker_snapshot_files(struct broker_client *broker, const char *const *names, unsigned count,
+			   int *fds);
+
 /* The commit point. done runs once later unless the call fails. */
 int broker_snapshot_commit(struct broker_client *broker, channel_reply_fn done, void *opaque,
 			   struct error *err);

@@ -67,7 +67,7 @@ static int directory_open_file(void *opaque, const char *name, int *fd, struct e
 static void check_whole(const char *path)
 {
 	int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct snapshot_source source = {directory_open_file, &directory};
+	struct snapshot_source source = {.open_file = directory_open_file, .opaque = &directory};
 	struct memory_progress progress = {0};
 	struct error err = ERROR_INIT;
 	struct snapshot_reader *reader = snapshot_reader_read(&source, &err);

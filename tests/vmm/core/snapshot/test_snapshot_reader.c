@@ -77,6 +77,45 @@ static void a_whole_snapshot_is_read(void **state)
 	snapshot_reader_destroy(reader);
 }
 
+/* Names of the files that are yet to come; every one that is opened was expected. */
+static unsigned expected_count;
+static const char *expected_names[64];
+
+static void note_expected(void *opaque, const char *const *names, unsigned count)
+{
+	(void)opaque;
+	assert_int_equal(expected_count, 0);
+	assert_true(count <= 64);
+	expected_count = count;
+	memcpy(expected_names, names, count * sizeof(names[0]));
+}
+
+static int open_expected(void *opaque, const char *name, int *fd, struct error *err)
+{
+	struct snapshot_source source = sample_source(opaque);
+	bool found = strcmp(name, "manifest.pb") == 0;
+
+	for (unsigned i = 0; i < expected_count; i++)
+		found = found || strcmp(name, expected_names[i]) == 0;
+	assert_true(found);
+	return source.open_file(source.opaque, name, fd, err);
+}
+
+static void every_file_but_the_manifest_is_expected_before_it_is_opened(void **state)
+{
+	struct snapshot_source source = {open_expected, note_expected, &sample};
+	struct error err = ERROR_INIT;
+	struct snapshot_reader *reader;
+
+	(void)state;
+	expected_count = 0;
+	reader = snapshot_reader_read(&source, &err);
+	if (!reader)
+		fail_msg("%s", err.message);
+	assert_int_equal(expected_count, sample.count - 1);
+	snapshot_reader_destroy(reader);
+}
+
 static void a_file_cut_short_at_any_byte_is_refused(void **state)
 {
 	(void)state;
@@ -305,6 +344,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_whole_snapshot_is_read),
+		TEST(every_file_but_the_manifest_is_expected_before_it_is_opened),
 		TEST(a_file_cut_short_at_any_byte_is_refused),
 		TEST(a_file_with_one_bit_flipped_is_refused),
 		TEST(a_file_with_a_byte_too_many_is_refused),
