@@ -15,7 +15,7 @@ $(BENCH_BIN): $(BUILD)/tests/bench/%: $(OBJ)/tests/bench/%.o $(BENCH_SHARED) $(C
 # Take snapshots with the core's own objects, in their own process.
 BENCH_CORE := snapshot make_snapshot
 $(foreach name,$(BENCH_CORE),$(eval BENCH_LIBS_$(name) := $(LIBS_core) -lcmocka))
-$(BENCH_CORE:%=$(BUILD)/tests/bench/%): $(OBJ)/tests/vmm/core/snapshot/vm_under_test.o $(BUILD)/lib/libcore.a
+$(BENCH_CORE:%=$(BUILD)/tests/bench/%): $(call objects_of,$(wildcard tests/vmm/core/snapshot/vm_under_test*.c)) $(BUILD)/lib/libcore.a
 
 # Static: no loader and no libraries are part of the floor.
 $(BUILD)/tests/bench/floor: $(OBJ)/tests/bench/floor.o
