@@ -71,12 +71,20 @@ static int on_declare(void *owner, struct channel_message *message, struct error
 	return reply_plain(broker, message, rc, &failure);
 }
 
+static struct resource *find_declared(struct broker *broker, const char *id,
+				      const Bulkhead__Broker__Resource *declaration)
+{
+	if (declaration)
+		return resource_table_find_same(&broker->resources, declaration);
+	return resource_table_find(&broker->resources, id);
+}
+
 static int on_open(void *owner, struct channel_message *message, struct error *err)
 {
 	const Bulkhead__Broker__Open *request = (const Bulkhead__Broker__Open *)message->body;
 	Bulkhead__Broker__Opened reply;
 	struct broker *broker = owner;
-	struct resource *resource = resource_table_find(&broker->resources, request->id);
+	struct resource *resource = find_declared(broker, request->id, request->resource);
 	char pty_path[RESOURCE_PTY_PATH_SIZE];
 	struct error failure = ERROR_INIT;
 	cleanup_fd int fd = -1;
@@ -127,7 +135,7 @@ static int on_snapshot_open(void *owner, struct channel_message *message, struct
 	const Bulkhead__Broker__SnapshotOpen *request =
 		(const Bulkhead__Broker__SnapshotOpen *)message->body;
 	struct broker *broker = owner;
-	const struct resource *resource = resource_table_find(&broker->resources, request->id);
+	const struct resource *resource = find_declared(broker, request->id, request->resource);
 	struct error failure = ERROR_INIT;
 	int rc;
 

@@ -69,43 +69,46 @@ static struct resource *resource_table_oldest(struct resource_table *table)
 	return oldest;
 }
 
-/*
- * The entry for a declaration: the one that has this id, which is then replaced (the next VM of
- * this process, the next snapshot's directory), or a new one, or that of the oldest. NULL: the
- * table is full.
- */
-static struct resource *resource_table_place(struct resource_table *table, const char *id)
+/* A new entry, or that of the oldest declaration. NULL: the table is full. */
+static struct resource *resource_table_place(struct resource_table *table)
 {
-	struct resource *resource = resource_table_find(table, id);
+	struct resource *oldest;
 
-	if (!resource && table->count < RESOURCE_MAX)
+	if (table->count < RESOURCE_MAX)
 		return &table->entries[table->count++];
-	if (!resource)
-		resource = resource_table_oldest(table);
-	if (resource) {
-		resource_socket_unlink(resource);
-		free(resource->path);
-	}
-	return resource;
+	oldest = resource_table_oldest(table);
+	if (oldest)
+		free(oldest->path);
+	return oldest;
+}
+
+static const char *declaration_path(const Bulkhead__Broker__Resource *declaration)
+{
+	const char *path = declaration->path;
+	const char *fallback = resource_default_path(declaration->kind);
+
+	return path[0] == '\0' && fallback ? fallback : path;
 }
 
 int resource_table_declare(struct resource_table *table,
 			   const Bulkhead__Broker__Resource *declaration, struct error *err)
 {
-	const char *path = declaration->path;
+	const char *path = declaration_path(declaration);
 	struct resource *resource;
 	char *copy;
-	int rc;
+	int rc = declaration_check(declaration, path, err);
 
-	if (path[0] == '\0' && resource_default_path(declaration->kind))
-		path = resource_default_path(declaration->kind);
-	rc = declaration_check(declaration, path, err);
 	if (rc != 0)
 		return rc;
+	resource = resource_table_find_same(table, declaration);
+	if (resource) { /* the same VM starts again */
+		resource->declared_at = ++table->declarations;
+		return 0;
+	}
 	copy = strdup(path);
 	if (!copy)
 		return error_set_errno(err, -ENOMEM, "%s", declaration->id);
-	resource = resource_table_place(table, declaration->id);
+	resource = resource_table_place(table);
 	if (!resource) {
 		free(copy);
 		return error_set(err, -E2BIG, "more than %d resources", RESOURCE_MAX);
@@ -124,9 +127,33 @@ int resource_table_declare(struct resource_table *table,
 
 struct resource *resource_table_find(struct resource_table *table, const char *id)
 {
-	for (unsigned i = 0; i < table->count; i++)
-		if (strcmp(table->entries[i].id, id) == 0)
-			return &table->entries[i];
+	struct resource *last = NULL;
+
+	for (unsigned i = 0; i < table->count; i++) {
+		struct resource *resource = &table->entries[i];
+
+		if (strcmp(resource->id, id) == 0 &&
+		    (!last || resource->declared_at > last->declared_at))
+			last = resource;
+	}
+	return last;
+}
+
+struct resource *resource_table_find_same(struct resource_table *table,
+					  const Bulkhead__Broker__Resource *declaration)
+{
+	const char *path = declaration_path(declaration);
+
+	for (unsigned i = 0; i < table->count; i++) {
+		struct resource *resource = &table->entries[i];
+
+		if (strcmp(resource->id, declaration->id) == 0 &&
+		    strcmp(resource->path, path) == 0 && resource->kind == declaration->kind &&
+		    resource->read_only == declaration->read_only &&
+		    resource->direct == declaration->direct &&
+		    resource->size_bytes == declaration->size_bytes)
+			return resource;
+	}
 	return NULL;
 }
 

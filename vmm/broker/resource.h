@@ -39,16 +39,20 @@ struct resource_table {
 };
 
 /*
- * Check a declaration (its text is the core's, which may be taken over) and keep a copy. An
- * id that was declared before is replaced; when the table is full the oldest declaration goes (of a
+ * Check a declaration (its text is the core's, which may be taken over) and keep a copy. Others with
+ * its id stay: a client may declare for a VM that is then refused; when the table is full the oldest declaration goes (of a
  * VM that was deleted: one VM declares fewer), but no socket that stands. -EINVAL: malformed;
  * -E2BIG: too many.
  */
 int resource_table_declare(struct resource_table *table,
 			   const Bulkhead__Broker__Resource *declaration, struct error *err);
 
-/* NULL when no such id was declared. */
+/* The last declaration with this id; NULL: there is none. */
 struct resource *resource_table_find(struct resource_table *table, const char *id);
+
+/* The very same declaration; NULL: there is none. */
+struct resource *resource_table_find_same(struct resource_table *table,
+					  const Bulkhead__Broker__Resource *declaration);
 
 /* Unlink the sockets that were created and free everything. */
 void resource_table_destroy(struct resource_table *table);

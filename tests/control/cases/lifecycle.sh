@@ -29,6 +29,17 @@ case_create_boot_info_and_shutdown_in_the_order_of_an_orchestrator() {
 	[ ! -e "$dir/api" ] || fail "the socket is left behind"
 }
 
+# What the client wanted for the machine that it does not get is not what the one that is there gets.
+case_a_machine_that_is_refused_leaves_the_files_of_the_other_alone() {
+	needs_kvm
+	created
+	truncate -s 16M "$dir/other-disk"
+	expect "another" "$(api PUT vm.create "$(config | sed "s|$dir/disk|$dir/other-disk|; s|$dir/serial|$dir/other-serial|")")" 409
+	expect "boot" "$(api PUT vm.boot)$(answer)" 204
+	wait_for 10 test "$(ticks)" -ge 0 || fail "the guest does not write to its own serial port's file"
+	[ ! -e "$dir/other-serial" ] || fail "the machine writes to the file of the one that was refused"
+}
+
 case_pause_stops_the_guest_and_resume_lets_it_go_on() {
 	booted
 	expect "pause" "$(api PUT vm.pause)" 204

@@ -101,14 +101,31 @@ static void only_what_was_declared_is_found(void **state)
 	assert_null(resource_table_find(&fixture->table, "kerne"));
 }
 
-static void a_second_declaration_replaces_the_first(void **state)
+/* A client wants to create a VM while there is one, and is refused: nothing changes for that one.
+ */
+static void of_several_declarations_the_last_counts_unless_another_is_meant(void **state)
 {
+	Bulkhead__Broker__Resource meant = BULKHEAD__BROKER__RESOURCE__INIT;
 	struct fixture *fixture = *state;
+	char id[] = "a", path[] = "/k";
 
+	meant.id = id;
+	meant.kind = KIND(FILE_READ);
+	meant.path = path;
+	assert_null(resource_table_find_same(&fixture->table, &meant));
 	assert_int_equal(declare(fixture, "a", KIND(FILE_READ), "/k", false, 0), 0);
 	assert_int_equal(declare(fixture, "a", KIND(FILE_READ), "/l", false, 0), 0);
+	assert_int_equal(declare(fixture, "a", KIND(DISK), "/k", false, 0), 0);
+	assert_int_equal(declare(fixture, "a", KIND(DISK), "/k", true, 0), 0);
+	assert_int_equal(resource_table_find(&fixture->table, "a")->kind, KIND(DISK));
+	assert_true(resource_table_find(&fixture->table, "a")->read_only);
+	assert_int_equal(resource_table_find_same(&fixture->table, &meant)->kind, KIND(FILE_READ));
+	meant.read_only = true;
+	assert_null(resource_table_find_same(&fixture->table, &meant));
+	/* The same once more is the last again, and takes no more room. */
+	assert_int_equal(declare(fixture, "a", KIND(FILE_READ), "/l", false, 0), 0);
 	assert_string_equal(resource_table_find(&fixture->table, "a")->path, "/l");
-	assert_int_equal(fixture->table.count, 1);
+	assert_int_equal(fixture->table.count, 4);
 }
 
 static void malformed_declarations_are_refused(void **state)
@@ -430,7 +447,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RESOURCE_TEST(only_what_was_declared_is_found),
-		RESOURCE_TEST(a_second_declaration_replaces_the_first),
+		RESOURCE_TEST(of_several_declarations_the_last_counts_unless_another_is_meant),
 		RESOURCE_TEST(malformed_declarations_are_refused),
 		RESOURCE_TEST(the_number_of_declarations_is_limited_and_the_oldest_go),
 		RESOURCE_TEST(a_missing_file_is_named_with_its_resource),

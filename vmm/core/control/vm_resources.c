@@ -33,9 +33,19 @@ int vm_resources_declare(struct vm *vm, struct error *err)
 	return broker_declare(vm->options.broker, &declare, err);
 }
 
+/* As this VM's configuration has it: what other clients declared for VMs that were refused is not
+ * ours. */
 int vm_resources_open_one(struct vm *vm, const char *id, char *path, size_t path_bytes, int *fd,
 			  struct error *err)
 {
+	cleanup_free struct resource_list *list = resource_list_new(vm->config);
+
+	if (!list)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->items[i].id, id) == 0)
+			return broker_open_declared(vm->options.broker, &list->items[i], path,
+						    path_bytes, fd, err);
 	return broker_open(vm->options.broker, id, path, path_bytes, fd, err);
 }
 

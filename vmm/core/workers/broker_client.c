@@ -230,8 +230,9 @@ int broker_declare(struct broker_client *client, const Bulkhead__Broker__Declare
 	return rc != 0 ? answer_without_peer(err) : 0;
 }
 
-int broker_open(struct broker_client *client, const char *id, char *path, size_t path_bytes,
-		int *fd, struct error *err)
+static int client_open(struct broker_client *client, const char *id,
+		       const Bulkhead__Broker__Resource *resource, char *path, size_t path_bytes,
+		       int *fd, struct error *err)
 {
 	cleanup_free char *name = strdup(id);
 	Bulkhead__Broker__Open request;
@@ -244,6 +245,7 @@ int broker_open(struct broker_client *client, const char *id, char *path, size_t
 		return error_set_errno(err, -ENOMEM, "open %s", id);
 	bulkhead__broker__open__init(&request);
 	request.id = name;
+	request.resource = (Bulkhead__Broker__Resource *)(uintptr_t)resource;
 	rc = channel_call_sync(client->channel, MESSAGE(OPEN), &request.base, NULL, 0, CALL_MS,
 			       &body, fd, &fd_count, err);
 	if (rc != 0)
@@ -252,6 +254,18 @@ int broker_open(struct broker_client *client, const char *id, char *path, size_t
 		(void)snprintf(path, path_bytes, "%s", ((Bulkhead__Broker__Opened *)body)->path);
 	protobuf_c_message_free_unpacked(body, NULL);
 	return *fd >= 0 ? 0 : error_set(err, -EPROTO, "open %s: the broker sent no fd", id);
+}
+
+int broker_open(struct broker_client *client, const char *id, char *path, size_t path_bytes,
+		int *fd, struct error *err)
+{
+	return client_open(client, id, NULL, path, path_bytes, fd, err);
+}
+
+int broker_open_declared(struct broker_client *client, const Bulkhead__Broker__Resource *resource,
+			 char *path, size_t path_bytes, int *fd, struct error *err)
+{
+	return client_open(client, resource->id, resource, path, path_bytes, fd, err);
 }
 
 static void spawn_request_take(struct spawn_request *request)

@@ -104,6 +104,10 @@ int broker_declare(struct broker_client *client, const Bulkhead__Broker__Declare
 int broker_open(struct broker_client *client, const char *id, char *path, size_t path_bytes,
 		int *fd, struct error *err);
 
+/* The same for one of several declarations with one id. */
+int broker_open_declared(struct broker_client *client, const Bulkhead__Broker__Resource *resource,
+			 char *path, size_t path_bytes, int *fd, struct error *err);
+
 /*
  * Start bulkhead-KIND with core_fd (borrowed) as its socket to the core. callback runs exactly once
  * later, unless this call fails: when the process has closed its sandbox, or could not.

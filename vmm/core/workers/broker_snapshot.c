@@ -33,6 +33,7 @@ int broker_snapshot_open(struct broker_client *broker, const char *path, bool cr
 	if (!broker_is_sealed(broker) && broker_declare(broker, &declare, err) < 0)
 		return err->code;
 	request.id = id;
+	request.resource = &resource;
 	return channel_call_sync(broker_client_channel(broker), MESSAGE(SNAPSHOT_OPEN),
 				 &request.base, NULL, 0, CALL_TIMEOUT_MS, NULL, NULL, NULL, err);
 }
