@@ -217,13 +217,21 @@ void inflight_queue_clear(struct inflight_queue *queue)
 		queue->entries[i].state = ENTRY_FREE;
 }
 
-static int compare_sequence(const void *a, const void *b, void *opaque)
+/*
+ * In the order they were popped; mostly they are. Not by qsort(), which asks the kernel how much
+ * memory there is before it sorts more than 1 KiB, and no policy allows that.
+ */
+static void sort_by_sequence(const struct inflight_queue *queue, uint16_t *heads, unsigned count)
 {
-	const struct inflight_queue *queue = opaque;
-	uint64_t left = queue->entries[*(const uint16_t *)a].sequence;
-	uint64_t right = queue->entries[*(const uint16_t *)b].sequence;
+	for (unsigned i = 1; i < count; i++) {
+		uint16_t head = heads[i];
+		uint64_t sequence = queue->entries[head].sequence;
+		unsigned at = i;
 
-	return left < right ? -1 : left > right;
+		for (; at > 0 && queue->entries[heads[at - 1]].sequence > sequence; at--)
+			heads[at] = heads[at - 1];
+		heads[at] = head;
+	}
 }
 
 static bool is_published(const struct inflight_entry *entry, uint16_t ring_used_index)
@@ -250,6 +258,6 @@ unsigned inflight_queue_recover(struct inflight_queue *queue, uint16_t ring_used
 		entry->state = ENTRY_POPPED;
 		heads[count++] = (uint16_t)i;
 	}
-	qsort_r(heads, count, sizeof(*heads), compare_sequence, queue);
+	sort_by_sequence(queue, heads, count);
 	return count;
 }
