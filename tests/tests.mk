@@ -54,7 +54,7 @@ test-redteam: ## runs hostile workers and guests against the sandbox and prints 
 test-lab: ## boots Debian's unmodified kernel on Bulkhead in a nested lab, in many variants
 	$(DESCRIBE)
 	+$(SUBMAKE) programs
-	tests/lab/run --name suite --payload $(BIN) --deadline 900 -- /lab/suite
+	tests/lab/run --name suite --guest stable,backports --payload $(BIN) --deadline 1500 -- /lab/suite
 
 test-fuzz: ## runs every fuzzer for a few seconds
 	$(DESCRIBE)
