@@ -10,6 +10,7 @@
 #include "devworkers/common/worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,6 +114,9 @@ int worker_main(int argc, char **argv, const struct worker_device_ops *ops)
 	struct worker *worker;
 	int ret;
 
+	/* A second heap, which the C library makes for a second thread, looks into /proc when it
+	 * shrinks. */
+	(void)mallopt(M_ARENA_MAX, 1);
 	if (process_options_parse(argc, argv, "A device worker, started by bulkhead-broker.",
 				  &options) < 0)
 		return EXIT_FAILURE;
