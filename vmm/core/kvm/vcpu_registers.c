@@ -156,21 +156,47 @@ int vcpu_registers_capture(int system_fd, int vcpu_fd, struct vcpu_registers *re
 }
 
 /* As many as KVM takes: read-only ones (some feature MSRs) are refused when written and skipped. */
-static void registers_apply_msrs(int vcpu_fd, const struct kvm_msrs *from, bool deadline)
+/* Refused, but is what it should be: a read-only MSR of the same host. */
+static bool registers_msr_is(int vcpu_fd, const struct kvm_msr_entry *wanted)
+{
+	struct {
+		struct kvm_msrs header;
+		struct kvm_msr_entry entry;
+	} msrs = {.header = {.nmsrs = 1}, .entry = {.index = wanted->index}};
+
+	return ioctl(vcpu_fd, KVM_GET_MSRS, &msrs) == 1 && msrs.entry.data == wanted->data;
+}
+
+/* refused may be NULL. */
+static void registers_apply_msrs(int vcpu_fd, const struct kvm_msrs *from, bool deadline,
+				 struct vcpu_refused_msrs *refused)
 {
 	for (unsigned i = 0; i < from->nmsrs; i++) {
 		const struct kvm_msr_entry *entry = &from->entries[i];
 
-		if ((entry->index == MSR_TSC_DEADLINE) != deadline)
+		if ((entry->index == MSR_TSC_DEADLINE) != deadline ||
+		    registers_set_msr(vcpu_fd, entry->index, entry->data) == 0 || !refused ||
+		    registers_msr_is(vcpu_fd, entry))
 			continue;
-		(void)registers_set_msr(vcpu_fd, entry->index, entry->data);
+		if (refused->count < VCPU_MAX_REFUSED_MSRS)
+			refused->entries[refused->count] = *entry;
+		refused->count++;
 	}
 }
 
 int vcpu_registers_apply(int vcpu_fd, const struct vcpu_registers *registers, struct error *err)
 {
+	struct vcpu_refused_msrs refused;
+
+	return vcpu_registers_apply_checked(vcpu_fd, registers, &refused, err);
+}
+
+int vcpu_registers_apply_checked(int vcpu_fd, const struct vcpu_registers *registers,
+				 struct vcpu_refused_msrs *refused, struct error *err)
+{
 	struct kvm_vcpu_events events = registers->events;
 
+	refused->count = 0;
 	if (ioctl(vcpu_fd, KVM_SET_REGS, &registers->regs) < 0)
 		return error_set_errno(err, -errno, "KVM_SET_REGS");
 	if (registers->xcrs.nr_xcrs && ioctl(vcpu_fd, KVM_SET_XCRS, &registers->xcrs) < 0)
@@ -181,12 +207,12 @@ int vcpu_registers_apply(int vcpu_fd, const struct vcpu_registers *registers, st
 		return error_set_errno(err, -errno, "KVM_SET_SREGS");
 	if (ioctl(vcpu_fd, KVM_SET_DEBUGREGS, &registers->debugregs) < 0)
 		return error_set_errno(err, -errno, "KVM_SET_DEBUGREGS");
-	registers_apply_msrs(vcpu_fd, registers->msrs, false);
+	registers_apply_msrs(vcpu_fd, registers->msrs, false, refused);
 	/* After the APIC base and the TSC, before the deadline MSR, which the LAPIC's timer mode
 	 * decides about. */
 	if (ioctl(vcpu_fd, KVM_SET_LAPIC, &registers->lapic) < 0)
 		return error_set_errno(err, -errno, "KVM_SET_LAPIC");
-	registers_apply_msrs(vcpu_fd, registers->msrs, true);
+	registers_apply_msrs(vcpu_fd, registers->msrs, true, NULL);
 	if (ioctl(vcpu_fd, KVM_SET_MP_STATE, &registers->mp_state) < 0)
 		return error_set_errno(err, -errno, "KVM_SET_MP_STATE");
 	/* What was read tells what is valid, except that these have to be asked for explicitly. */
@@ -234,5 +260,5 @@ uint64_t vcpu_registers_tsc(const struct vcpu_registers *registers)
 
 void vcpu_registers_rearm_deadline(int vcpu_fd, const struct vcpu_registers *registers)
 {
-	registers_apply_msrs(vcpu_fd, registers->msrs, true);
+	registers_apply_msrs(vcpu_fd, registers->msrs, true, NULL);
 }

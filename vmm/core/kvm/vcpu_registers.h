@@ -45,6 +45,17 @@ int vcpu_registers_capture(int system_fd, int vcpu_fd, struct vcpu_registers *re
  */
 int vcpu_registers_apply(int vcpu_fd, const struct vcpu_registers *registers, struct error *err);
 
+/* MSRs that this host's KVM does not take, and that have another value here than in the state. */
+#define VCPU_MAX_REFUSED_MSRS 16
+struct vcpu_refused_msrs {
+	unsigned count; /* of all; the first VCPU_MAX_REFUSED_MSRS are listed */
+	struct kvm_msr_entry entries[VCPU_MAX_REFUSED_MSRS]; /* as the state has them */
+};
+
+/* vcpu_registers_apply() that also tells these; *refused is overwritten. */
+int vcpu_registers_apply_checked(int vcpu_fd, const struct vcpu_registers *registers,
+				 struct vcpu_refused_msrs *refused, struct error *err);
+
 /* On a new vCPU, before vcpu_registers_apply(): the TSC rate that the state was made with. */
 int vcpu_registers_apply_tsc_rate(int vcpu_fd, const struct vcpu_registers *registers,
 				  struct error *err);

@@ -241,8 +241,11 @@ int vm_restore(struct vm *vm, struct snapshot_reader *reader, const struct resto
 	restore->reader = reader;
 	restore->options = *options;
 	vm->restore = restore;
-	if (vm_start_machine(vm, done, opaque, err) < 0)
+	if (vm_start_machine(vm, done, opaque, err) < 0) {
+		if (vm->restore) /* it did not even begin */
+			restore_free(vm->restore);
 		return err->code;
+	}
 	if (vm->device_count == reader->manifest->n_devices)
 		return 0;
 	error_set(err, -EINVAL, "the snapshot has %zu devices, its configuration %u",

@@ -101,15 +101,38 @@ static void restore_tscs(struct restore *restore)
 	}
 }
 
+/* A difference between hosts that nothing but the register itself shows: named, and a risk. */
+static int restore_check_msrs(const struct restore *restore, unsigned vcpu,
+			      const struct vcpu_refused_msrs *refused, struct error *err)
+{
+	const struct kvm_msr_entry *first = &refused->entries[0];
+
+	if (!refused->count)
+		return 0;
+	if (!restore->options.force)
+		return error_set(
+			err, -ENOTSUP,
+			"vCPU %u: this host does not take MSR 0x%x with 0x%llx, nor %u more; "
+			"--force restores all the same",
+			vcpu, first->index, (unsigned long long)first->data, refused->count - 1);
+	for (unsigned i = 0; i < refused->count && i < VCPU_MAX_REFUSED_MSRS; i++)
+		log_warning("restore: vCPU %u: this host does not take MSR 0x%x with 0x%llx", vcpu,
+			    refused->entries[i].index,
+			    (unsigned long long)refused->entries[i].data);
+	return 0;
+}
+
 int restore_vcpus(struct restore *restore, struct error *err)
 {
 	for (unsigned i = 0; i < restore->reader->vcpu_count; i++) {
 		int fd = vcpu_set_fd(restore->vm->vcpus, i);
 		const struct vcpu_registers *registers = &restore->reader->vcpus[i];
+		struct vcpu_refused_msrs refused;
 
 		if (vcpu_set_apply_cpuid(restore->vm->vcpus, i, registers->cpuid, err) < 0 ||
 		    vcpu_registers_apply_tsc_rate(fd, registers, err) < 0 ||
-		    vcpu_registers_apply(fd, registers, err) < 0)
+		    vcpu_registers_apply_checked(fd, registers, &refused, err) < 0 ||
+		    restore_check_msrs(restore, i, &refused, err) < 0)
 			return error_prefix(err, "vcpu-%u.pb", i);
 	}
 	restore_tscs(restore);
