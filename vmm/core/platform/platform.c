@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ipc/unpack.h"
 #include "proto/platform.pb-c.h"
 #include "vmm/core/platform/acpi_pm.h"
 #include "vmm/core/platform/cmos.h"
@@ -269,13 +270,13 @@ static int apply(struct platform *platform, const Bulkhead__Platform__State *mes
 int platform_restore(struct platform *platform, const uint8_t *state, size_t state_bytes,
 		     struct error *err)
 {
-	Bulkhead__Platform__State *message =
-		bulkhead__platform__state__unpack(NULL, state_bytes, state);
+	ProtobufCMessage *message = NULL;
 	int result;
 
-	if (!message)
+	if (unpack_message(&bulkhead__platform__state__descriptor, state, state_bytes, &message,
+			   err) < 0)
 		return error_set(err, -EBADMSG, "platform: malformed state");
-	result = apply(platform, message, err);
-	bulkhead__platform__state__free_unpacked(message, NULL);
+	result = apply(platform, (const Bulkhead__Platform__State *)message, err);
+	protobuf_c_message_free_unpacked(message, NULL);
 	return result;
 }
