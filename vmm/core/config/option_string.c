@@ -93,6 +93,13 @@ static int option_set_switch(protobuf_c_boolean *target, const char *value)
 	return 0;
 }
 
+/* In a configuration zero means the default: who writes it means something else. */
+static int option_is_zero(const char *option, const struct option_field *field, struct error *err)
+{
+	return error_set(err, -EINVAL, "%s: %s=0: must be more; leave it out for the default",
+			 option, field->name);
+}
+
 static int option_set_field(const char *option, const struct option_field *field, const char *value,
 			    struct error *err)
 {
@@ -105,15 +112,20 @@ static int option_set_field(const char *option, const struct option_field *field
 					 field->name);
 		return option_set_string(field->target, value, strlen(value));
 	case OPTION_SIZE:
-		if (option_parse_size(value, field->target) < 0)
+		if (option_parse_size(value, &number) < 0)
 			return error_set(err, -EINVAL,
 					 "%s: %s=%s is not a size; write bytes or 512K, 512M, 4G",
 					 option, field->name, value);
+		if (!number)
+			return option_is_zero(option, field, err);
+		*(uint64_t *)field->target = number;
 		return 0;
 	case OPTION_COUNT:
 		if (option_parse_count(value, UINT32_MAX, &number) < 0)
 			return error_set(err, -EINVAL, "%s: %s=%s is not a whole number", option,
 					 field->name, value);
+		if (!number)
+			return option_is_zero(option, field, err);
 		*(uint32_t *)field->target = (uint32_t)number;
 		return 0;
 	case OPTION_SWITCH:

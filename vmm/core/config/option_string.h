@@ -27,8 +27,8 @@ struct option_field {
 
 /*
  * Parse text into fields. err names the option, the key and what is wrong: unknown key, a key given
- * twice, a missing '=', a value that does not fit its type. Fields that text does not name stay as
- * they are.
+ * twice, a missing '=', a value that does not fit its type, a size or count of zero. Fields that
+ * text does not name stay as they are.
  */
 int option_string_parse(const char *option, const char *text, const struct option_field *fields,
 			size_t field_count, struct error *err);

@@ -119,6 +119,17 @@ static void what_does_not_fit_is_refused_with_its_key(void **state)
 	}
 }
 
+static void zero_is_not_taken_for_the_default(void **state)
+{
+	struct values *values = *state;
+
+	assert_int_equal(parse(values, "size=0"), -EINVAL);
+	assert_non_null(strstr(values->err.message, "--thing: size=0"));
+	assert_int_equal(parse(values, "count=0"), -EINVAL);
+	assert_non_null(strstr(values->err.message, "leave it out"));
+	assert_int_equal(parse(values, "size=0K"), -EINVAL);
+}
+
 static void sizes_have_limits_and_suffixes(void **state)
 {
 	uint64_t bytes;
@@ -153,6 +164,7 @@ int main(void)
 		TEST(every_type_is_taken_in_any_order),
 		TEST(quotes_hold_commas),
 		TEST(what_does_not_fit_is_refused_with_its_key),
+		cmocka_unit_test_setup_teardown(zero_is_not_taken_for_the_default, setup, teardown),
 		TEST(sizes_have_limits_and_suffixes),
 		TEST(a_value_that_is_too_long_is_refused),
 	};
