@@ -39,10 +39,10 @@ struct resource_table {
 };
 
 /*
- * Check a declaration (its text is the core's, which may be taken over) and keep a copy. Others with
- * its id stay: a client may declare for a VM that is then refused; when the table is full the oldest declaration goes (of a
- * VM that was deleted: one VM declares fewer), but no socket that stands. -EINVAL: malformed;
- * -E2BIG: too many.
+ * Check a declaration (its text is the core's, which may be taken over) and keep a copy. Others
+ * with its id stay: a client may declare for a VM that is then refused; when the table is full the
+ * oldest declaration goes (of a VM that was deleted: one VM declares fewer), but no socket that
+ * stands. -EINVAL: malformed; -E2BIG: too many.
  */
 int resource_table_declare(struct resource_table *table,
 			   const Bulkhead__Broker__Resource *declaration, struct error *err);
