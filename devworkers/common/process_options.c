@@ -89,3 +89,16 @@ int process_options_parse(int argc, char **argv, const char *about, struct proce
 		      argc > 0 ? argv[0] : "bulkhead", about);
 	return -EINVAL;
 }
+
+void process_options_set_up_log(const struct process_options *options, const char *process,
+				const char *device)
+{
+	log_setup(&(struct log_options){
+		.fd = SANDBOX_LOG_FD,
+		.level = options->log_level,
+		.json = options->log_json,
+		.vm_name = options->vm_name,
+		.process = process,
+		.device = device,
+	});
+}

@@ -23,4 +23,8 @@ struct process_options {
 int process_options_parse(int argc, char **argv, const char *about,
 			  struct process_options *options);
 
+/* Log to SANDBOX_LOG_FD as the options say. device: of a worker; NULL: none. See log_setup(). */
+void process_options_set_up_log(const struct process_options *options, const char *process,
+				const char *device);
+
 #endif

@@ -95,18 +95,6 @@ static int run_worker(struct worker *worker, const struct process_options *optio
 	return ret;
 }
 
-static void set_up_log(const struct worker_device_ops *ops, const struct process_options *options)
-{
-	log_setup(&(struct log_options){
-		.fd = SANDBOX_LOG_FD,
-		.level = options->log_level,
-		.json = options->log_json,
-		.vm_name = options->vm_name,
-		.process = ops->kind,
-		.device = options->device_id,
-	});
-}
-
 int worker_main(int argc, char **argv, const struct worker_device_ops *ops)
 {
 	struct process_options options;
@@ -120,7 +108,7 @@ int worker_main(int argc, char **argv, const struct worker_device_ops *ops)
 	if (process_options_parse(argc, argv, "A device worker, started by bulkhead-broker.",
 				  &options) < 0)
 		return EXIT_FAILURE;
-	set_up_log(ops, &options);
+	process_options_set_up_log(&options, ops->kind, options.device_id);
 	worker = new_worker(ops, &options, &err);
 	ret = worker ? run_worker(worker, &options, &err) : -ENOMEM;
 	if (ret < 0)

@@ -51,11 +51,7 @@ int main(int argc, char **argv)
 				  "The control sockets of a VM, started by bulkhead-broker.",
 				  &options) < 0)
 		return EXIT_FAILURE;
-	log_setup(&(struct log_options){.fd = SANDBOX_LOG_FD,
-					.level = options.log_level,
-					.json = options.log_json,
-					.vm_name = options.vm_name,
-					.process = "gateway"});
+	process_options_set_up_log(&options, "gateway", NULL);
 	sandbox.seccomp_mode = options.seccomp_mode;
 	result = sandbox_enter_and_report(&sandbox, prepare, &gateway, &err);
 	if (result == 0)

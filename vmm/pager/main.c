@@ -40,11 +40,7 @@ int main(int argc, char **argv)
 		    "Memory of a VM that is restored on demand, started by bulkhead-broker.",
 		    &options) < 0)
 		return EXIT_FAILURE;
-	log_setup(&(struct log_options){.fd = SANDBOX_LOG_FD,
-					.level = options.log_level,
-					.json = options.log_json,
-					.vm_name = options.vm_name,
-					.process = "pager"});
+	process_options_set_up_log(&options, "pager", NULL);
 	sandbox.seccomp_mode = options.seccomp_mode;
 	result = sandbox_enter_and_report(&sandbox, prepare, &pager, &err);
 	if (result == 0)

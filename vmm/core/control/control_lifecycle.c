@@ -125,36 +125,34 @@ void control_do_reboot(struct control *control, const ProtobufCMessage *request,
 	}
 }
 
-void control_do_pause(struct control *control, const ProtobufCMessage *request,
-		      struct control_call *call)
+/* Start what brings the VM into `target`. In it already: done, if the client asks for that. */
+static void pause_or_resume(const ProtobufCMessage *request, struct control_call *call,
+			    enum vm_state target,
+			    int (*start)(struct vm *, vm_done_fn, void *, struct error *))
 {
 	struct vm *vm = control_call_vm(call);
 	struct error err = ERROR_INIT;
 
-	(void)control;
 	if (!vm)
 		return;
-	if (((const Bulkhead__Control__Pause *)request)->also_when_done &&
-	    vm_state(vm) == VM_PAUSED)
+	if (((const Bulkhead__Control__Pause *)request)->also_when_done && vm_state(vm) == target)
 		control_call_reply(call, NULL);
-	else if (vm_pause(vm, on_done, call, &err) < 0)
+	else if (start(vm, on_done, call, &err) < 0)
 		refuse(call, &err);
+}
+
+void control_do_pause(struct control *control, const ProtobufCMessage *request,
+		      struct control_call *call)
+{
+	(void)control;
+	pause_or_resume(request, call, VM_PAUSED, vm_pause);
 }
 
 void control_do_resume(struct control *control, const ProtobufCMessage *request,
 		       struct control_call *call)
 {
-	struct vm *vm = control_call_vm(call);
-	struct error err = ERROR_INIT;
-
 	(void)control;
-	if (!vm)
-		return;
-	if (((const Bulkhead__Control__Pause *)request)->also_when_done &&
-	    vm_state(vm) == VM_RUNNING)
-		control_call_reply(call, NULL);
-	else if (vm_resume(vm, on_done, call, &err) < 0)
-		refuse(call, &err);
+	pause_or_resume(request, call, VM_RUNNING, vm_resume);
 }
 
 void control_do_power_button(struct control *control, const ProtobufCMessage *request,
