@@ -6,7 +6,7 @@
 
 UNIT_TESTS := $(wildcard tests/ipc/test_*.c tests/devworkers/*/test_*.c tests/vmm/*/test_*.c tests/vmm/*/*/test_*.c)
 UNIT_BIN   := $(UNIT_TESTS:tests/%.c=$(BUILD)/tests/%)
-TEST_HELPERS := $(filter-out $(UNIT_TESTS),$(wildcard tests/ipc/*.c tests/devworkers/common/*.c))
+TEST_HELPERS := $(filter-out $(UNIT_TESTS),$(wildcard tests/support/*.c tests/ipc/*.c tests/devworkers/common/*.c))
 test_part  = $(word 3,$(subst /, ,$(1)))
 test_lib   = $(if $(filter vmm,$(word 2,$(subst /, ,$(1)))),$(BUILD)/lib/lib$(call test_part,$(1)).a,$(if $(filter-out common,$(filter $(WORKERS),$(call test_part,$(1)))),$(BUILD)/lib/lib$(call test_part,$(1)).a))
 test_helpers = $(call objects_of,$(sort $(TEST_HELPERS) $(filter-out $(UNIT_TESTS),$(wildcard $(dir $(1))*.c))))

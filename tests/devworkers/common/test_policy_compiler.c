@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/scratch_folder.h"
+
 struct compilation {
 	int status;
 	char message[512];
@@ -28,8 +30,7 @@ static void compile(struct compilation *result, const char *policy)
 	char path[128], command[512];
 	FILE *file;
 
-	(void)snprintf(result->folder, sizeof(result->folder), "/tmp/bulkhead-policy-XXXXXX");
-	assert_non_null(mkdtemp(result->folder));
+	scratch_folder_make("policy", result->folder, sizeof(result->folder));
 	(void)snprintf(path, sizeof(path), "%s/policy-role.seccomp", result->folder);
 	(void)snprintf(result->header, sizeof(result->header), "%s/out.h", result->folder);
 	file = fopen(path, "w");

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/scratch_folder.h"
 #include "vmm/broker/cgroup.h"
 
 /* A folder that looks like a cgroup as far as its files go. */
@@ -37,9 +38,7 @@ static int setup(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 
-	(void)snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/bulkhead-cgroup-XXXXXX");
-	if (!mkdtemp(fixture->folder))
-		return -1;
+	scratch_folder_make("cgroup", fixture->folder, sizeof(fixture->folder));
 	fixture->fd = open(fixture->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	*state = fixture;
 	return fixture->fd < 0;

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "tests/support/scratch_folder.h"
 #include "vmm/broker/kinds.h"
 #include "vmm/broker/syscall_names.h"
 
@@ -28,9 +29,7 @@ static int setup(void **state)
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	struct error err = ERROR_INIT;
 
-	(void)snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/bulkhead-kinds-XXXXXX");
-	if (!mkdtemp(fixture->folder))
-		return -1;
+	scratch_folder_make("kinds", fixture->folder, sizeof(fixture->folder));
 	(void)snprintf(fixture->blk, sizeof(fixture->blk), "%s/bulkhead-blk", fixture->folder);
 	(void)snprintf(fixture->other, sizeof(fixture->other), "%s/bulkhead-evil", fixture->folder);
 	close(open(fixture->blk, O_CREAT | O_WRONLY, 0700));

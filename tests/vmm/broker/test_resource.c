@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "ipc/cleanup.h"
+#include "tests/support/scratch_folder.h"
 #include "vmm/broker/resource.h"
 
 #define KIND(name) BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_##name
@@ -35,9 +36,7 @@ static int setup(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 
-	(void)snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/bulkhead-resource-XXXXXX");
-	if (!mkdtemp(fixture->folder))
-		return -1;
+	scratch_folder_make("resource", fixture->folder, sizeof(fixture->folder));
 	(void)snprintf(fixture->path, sizeof(fixture->path), "%s/x", fixture->folder);
 	*state = fixture;
 	return 0;

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/scratch_folder.h"
 #include "vmm/broker/snapshot_directory.h"
 
 #define NOBODY 65534
@@ -31,31 +31,21 @@ static int setup(void **state)
 	struct directory_test *test = calloc(1, sizeof(*test));
 
 	assert_non_null(test);
-	(void)snprintf(test->folder, sizeof(test->folder), "/tmp/bulkhead-directory-XXXXXX");
-	assert_non_null(mkdtemp(test->folder));
+	scratch_folder_make("directory", test->folder, sizeof(test->folder));
 	(void)snprintf(test->path, sizeof(test->path), "%s/snapshot", test->folder);
 	test->directory = (struct snapshot_directory)SNAPSHOT_DIRECTORY_INIT;
 	*state = test;
 	return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *position)
-{
-	(void)status;
-	(void)type;
-	(void)position;
-	return remove(path);
-}
-
 static int teardown(void **state)
 {
 	struct directory_test *test = *state;
-	int result;
 
 	snapshot_directory_close(&test->directory);
-	result = nftw(test->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	scratch_folder_remove(test->folder);
 	free(test);
-	return result;
+	return 0;
 }
 
 static void create(struct directory_test *test)

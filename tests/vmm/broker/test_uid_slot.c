@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/scratch_folder.h"
 #include "vmm/broker/uid_slot.h"
 
 struct fixture {
@@ -23,9 +24,7 @@ static int setup(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 
-	(void)snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/bulkhead-uid-XXXXXX");
-	if (!mkdtemp(fixture->folder))
-		return -1;
+	scratch_folder_make("uid", fixture->folder, sizeof(fixture->folder));
 	(void)snprintf(fixture->lock, sizeof(fixture->lock), "%s/run/lock", fixture->folder);
 	*state = fixture;
 	return 0;

@@ -17,6 +17,7 @@
 #include "ipc/channel.h"
 #include "ipc/cleanup.h"
 #include "tests/devworkers/common/worker_launcher.h"
+#include "tests/support/scratch_folder.h"
 #include "tests/vmm/gateway/fake_model.h"
 
 #define MESSAGE(name) BULKHEAD__CONTROL__MESSAGE_TYPE__MESSAGE_##name
@@ -227,9 +228,7 @@ struct fake_core *fake_core_start(void)
 	struct error err = ERROR_INIT;
 
 	signal(SIGPIPE, SIG_IGN);
-	(void)snprintf(core->folder, sizeof(core->folder), "/tmp/bulkhead-gateway-XXXXXX");
-	if (!mkdtemp(core->folder))
-		return NULL;
+	scratch_folder_make("gateway", core->folder, sizeof(core->folder));
 	pthread_mutex_init(&core->lock, NULL);
 	core->wake_fd = eventfd(0, EFD_CLOEXEC);
 	for (int i = 0; i < FAKE_SOCKET_COUNT; i++) {

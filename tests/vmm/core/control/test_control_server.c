@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "ipc/cleanup.h"
+#include "tests/support/scratch_folder.h"
 #include "vmm/core/config/vm_config.h"
 #include "vmm/core/control/control_notify.h"
 #include "vmm/core/control/control_parts.h"
@@ -160,8 +161,7 @@ static int set_up(void **state)
 	char text[160];
 
 	(void)signal(SIGPIPE, SIG_IGN);
-	(void)snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/bulkhead-control-XXXXXX");
-	assert_non_null(mkdtemp(fixture->folder));
+	scratch_folder_make("control", fixture->folder, sizeof(fixture->folder));
 	(void)snprintf(fixture->api, sizeof(fixture->api), "%s/api", fixture->folder);
 	(void)snprintf(fixture->events, sizeof(fixture->events), "%s/events", fixture->folder);
 	make_notify_socket(fixture);

@@ -18,6 +18,7 @@
 
 #include "devworkers/common/on_demand.h"
 #include "ipc/cleanup.h"
+#include "tests/support/scratch_folder.h"
 
 /* ---- callbacks ---- */
 
@@ -160,8 +161,7 @@ int pager_client_setup(void **state)
 		on_ready, on_damaged, on_prefault_done, on_restarted, on_failed, on_process_failed,
 	};
 	fixture->device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
-	(void)snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/bulkhead-pager-XXXXXX");
-	assert_non_null(mkdtemp(fixture->folder));
+	scratch_folder_make("pager", fixture->folder, sizeof(fixture->folder));
 	(void)snprintf(fixture->lock, sizeof(fixture->lock), "%s/lock", fixture->folder);
 	(void)uv_loop_init(&fixture->loop);
 	(void)uv_timer_init(&fixture->loop, &fixture->tick);

@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 
 #include <jansson.h>
 
+#include "tests/support/scratch_folder.h"
 #include "tests/vmm/core/snapshot/snapshot_sample.h"
 #include "vmm/core/snapshot/inspect.h"
 
@@ -33,8 +33,7 @@ static int setup(void **state)
 	static struct inspect_test test;
 
 	memset(&test, 0, sizeof(test));
-	(void)snprintf(test.folder, sizeof(test.folder), "/tmp/bulkhead-inspect-XXXXXX");
-	assert_non_null(mkdtemp(test.folder));
+	scratch_folder_make("inspect", test.folder, sizeof(test.folder));
 	(void)snprintf(test.path, sizeof(test.path), "%s/snapshot", test.folder);
 	sample_init(&test.sample);
 	sample_store(&test.sample, test.path);
@@ -42,20 +41,13 @@ static int setup(void **state)
 	return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *position)
-{
-	(void)status;
-	(void)type;
-	(void)position;
-	return remove(path);
-}
-
 static int teardown(void **state)
 {
 	struct inspect_test *test = *state;
 
 	sample_destroy(&test->sample);
-	return nftw(test->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	scratch_folder_remove(test->folder);
+	return 0;
 }
 
 /* In the child: argv is "inspect", the snapshot's directory, and the words of options. */
@@ -188,7 +180,7 @@ static void text_that_is_not_utf8_is_still_json(void **state)
 	free(test->sample.manifest->product_version);
 	test->sample.manifest->product_version = strdup("a\xff\xc0\xaf\xed\xa0\x80\xe2\x82z\x7f");
 	sample_write_manifest(&test->sample);
-	assert_int_equal(nftw(test->path, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
+	scratch_folder_remove(test->path);
 	sample_store(&test->sample, test->path);
 	inspect(test, "--json");
 	assert_int_equal(test->status, 0);

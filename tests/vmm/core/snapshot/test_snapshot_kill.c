@@ -15,7 +15,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,6 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/scratch_folder.h"
 #include "tests/vmm/core/snapshot/vm_under_test.h"
 #include "vmm/core/control/vm_parts.h"
 #include "vmm/core/snapshot/inspect.h"
@@ -255,14 +255,6 @@ static unsigned check_folder(const char *folder, unsigned victim)
 	return count;
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *position)
-{
-	(void)status;
-	(void)type;
-	(void)position;
-	return remove(path);
-}
-
 /* Kill the victim after a while; the core ends, of that or by itself. */
 static void kill_victim(unsigned victim, unsigned delay_us, pid_t child, int output,
 			struct victims *victims)
@@ -308,7 +300,7 @@ static unsigned kill_round(unsigned round)
 			 victim_names[victim], delay_us);
 	close(output);
 	snapshots = check_folder(victims.folder, victim);
-	assert_int_equal(nftw(victims.folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
+	scratch_folder_remove(victims.folder);
 	return snapshots;
 }
 

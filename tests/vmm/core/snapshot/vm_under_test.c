@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "ipc/cleanup.h"
+#include "tests/support/scratch_folder.h"
 #include "vmm/core/config/option_string.h"
 #include "vmm/core/config/overrides.h"
 #include "vmm/core/config/vm_config.h"
@@ -73,8 +73,7 @@ void vm_under_test_init_workers(struct vm_under_test *test, const char *worker_f
 	test->serial_client = -1;
 	options.worker_folder = worker_folder;
 	signal(SIGPIPE, SIG_IGN);
-	(void)snprintf(test->folder, sizeof(test->folder), "/tmp/bulkhead-snapshot-XXXXXX");
-	assert_non_null(mkdtemp(test->folder));
+	scratch_folder_make("snapshot", test->folder, sizeof(test->folder));
 	vm_under_test_path(test, "serial", test->serial, sizeof(test->serial));
 	(void)snprintf(program, sizeof(program), "%s/bin/bulkhead-broker", build_folder());
 	options.program = program;
@@ -402,14 +401,6 @@ void vm_under_test_end_vm(struct vm_under_test *test)
 	assert_true(run_until(test, &test->done, OPERATION_TIMEOUT_MS));
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *position)
-{
-	(void)status;
-	(void)type;
-	(void)position;
-	return remove(path);
-}
-
 void vm_under_test_destroy(struct vm_under_test *test)
 {
 	struct error err = ERROR_INIT;
@@ -421,5 +412,5 @@ void vm_under_test_destroy(struct vm_under_test *test)
 	(void)broker_client_shutdown(test->broker, 5000, &err);
 	broker_client_destroy(test->broker);
 	assert_int_equal(uv_loop_close(&test->loop), 0);
-	assert_int_equal(nftw(test->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
+	scratch_folder_remove(test->folder);
 }

@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -31,6 +32,53 @@ unsigned vm_under_test_count_text(struct vm_under_test *test, const char *text)
 			count++;
 	(void)fclose(file);
 	return count;
+}
+
+static bool line_is_bad(const char *line)
+{
+	static const char *const counts[] = {" errors=", " bad_pages=", " bad_sectors="};
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+		const char *at = strstr(line, counts[i]);
+
+		if (at && strtoull(at + strlen(counts[i]), NULL, 10) != 0)
+			return true;
+	}
+	return strstr(line, "FAIL") != NULL;
+}
+
+unsigned vm_under_test_count_bad(struct vm_under_test *test)
+{
+	FILE *file = fopen(test->serial, "re");
+	unsigned count = 0;
+	char line[512];
+
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file))
+		if (strchr(line, '\n') && line_is_bad(line))
+			count++;
+	(void)fclose(file);
+	return count;
+}
+
+bool vm_under_test_ticks_in_order(struct vm_under_test *test)
+{
+	static const char tick[] = "TICK ";
+	FILE *file = fopen(test->serial, "re");
+	unsigned long long last = 0;
+	bool good = true;
+	char line[512];
+
+	if (!file)
+		return true;
+	while (good && fgets(line, sizeof(line), file))
+		if (strncmp(line, tick, sizeof(tick) - 1) == 0 && strchr(line, '\n')) {
+			good = strtoull(line + sizeof(tick) - 1, NULL, 10) == last + 1;
+			last++;
+		}
+	(void)fclose(file);
+	return good;
 }
 
 bool vm_under_test_last_line(struct vm_under_test *test, const char *text, char *line, size_t bytes)

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "ipc/cleanup.h"
+#include "tests/support/scratch_folder.h"
 #include "vmm/core/workers/broker_client.h"
 
 #define WAIT_MS 10000
@@ -95,9 +96,7 @@ static int setup(void **state)
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	const char *build = getenv("BULKHEAD_BUILD");
 
-	(void)snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/bulkhead-broker-XXXXXX");
-	if (!mkdtemp(fixture->folder))
-		return -1;
+	scratch_folder_make("broker", fixture->folder, sizeof(fixture->folder));
 	(void)chmod(fixture->folder, 0755);
 	(void)snprintf(fixture->lock, sizeof(fixture->lock), "%s/lock", fixture->folder);
 	(void)snprintf(fixture->path, sizeof(fixture->path), "%s/x", fixture->folder);
