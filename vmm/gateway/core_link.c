@@ -71,6 +71,15 @@ static int on_drain(void *owner, struct channel_message *message, struct error *
 	return 0;
 }
 
+static int on_alive(void *owner, struct channel_message *message, struct error *err)
+{
+	struct gateway *gateway = owner;
+
+	(void)err;
+	(void)channel_reply(gateway->core.channel, message->type, message->id, NULL, NULL, 0, NULL);
+	return 0;
+}
+
 static int on_event(void *owner, struct channel_message *message, struct error *err)
 {
 	(void)err;
@@ -101,6 +110,11 @@ static const struct channel_row rows[] = {
 	 .name = "drain",
 	 .descriptor = &bulkhead__control__empty__descriptor,
 	 .handler = on_drain},
+	{.type = CORE_MESSAGE(ALIVE),
+	 .kind = FRAME_REQUEST,
+	 .name = "alive",
+	 .descriptor = &bulkhead__control__empty__descriptor,
+	 .handler = on_alive},
 	{.type = CORE_MESSAGE(EVENT),
 	 .kind = FRAME_EVENT,
 	 .name = "event",

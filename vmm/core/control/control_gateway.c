@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The gateway process: started through the broker, given the listening sockets, started again. */
+/* The gateway process: started through the broker, given the listening sockets, asked now and then
+ * whether it lives, started again. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -7,6 +8,7 @@
 #include "vmm/core/control/control_parts.h"
 
 #define CONFIGURE_MS   10000
+#define HEARTBEAT_MS   15000 /* between questions, and for an answer */
 #define QUICK_DEATH_MS 10000 /* a gateway that lives longer is no reason to wait */
 #define MAX_DELAY_MS   5000
 
@@ -48,6 +50,7 @@ static const struct channel_row fixed_rows[] = {
 	 .name = "parse-config",
 	 .descriptor = &bulkhead__control__parsed_config__descriptor},
 	{.type = CONTROL_MESSAGE(DRAIN), .kind = FRAME_REPLY, .name = "drain"},
+	{.type = CONTROL_MESSAGE(ALIVE), .kind = FRAME_REPLY, .name = "alive"},
 	{.type = CONTROL_MESSAGE(CLIENT),
 	 .kind = FRAME_REQUEST,
 	 .name = "client",
@@ -109,6 +112,7 @@ void control_gateway_end(struct control_gateway *gateway)
 	if (gateway->closing)
 		return;
 	gateway->closing = true;
+	uv_timer_stop(&control->heartbeat_timer);
 	control->quick_deaths = was_quick ? control->quick_deaths + 1 : 0;
 	control_call_forget_gateway(control, gateway);
 	/* Its socket may close before the broker has said whether it was started at all. */
@@ -119,10 +123,9 @@ void control_gateway_end(struct control_gateway *gateway)
 	channel_watch_close(&gateway->watch, gateway_on_watch_closed, gateway);
 }
 
-static void gateway_on_closed(void *owner, const struct error *err)
+/* It is dead, or as good as dead. */
+static void gateway_lost(struct control_gateway *gateway, const struct error *err)
 {
-	struct control_gateway *gateway = owner;
-
 	if (!gateway->control->stopping && !gateway->closing) {
 		log_warning("the control sockets are served again in a moment: %s", err->message);
 		control_event(gateway->control, BULKHEAD__CONTROL__EVENT_KIND__EVENT_OTHER,
@@ -130,6 +133,51 @@ static void gateway_on_closed(void *owner, const struct error *err)
 	}
 	channel_watch_stop(&gateway->watch);
 	control_gateway_end(gateway);
+}
+
+static void gateway_on_closed(void *owner, const struct error *err)
+{
+	gateway_lost(owner, err);
+}
+
+/* ---- its life ---- */
+
+static void gateway_wait_heartbeat(struct control_gateway *gateway);
+
+static void gateway_on_alive(void *opaque, struct channel_message *message, const struct error *err)
+{
+	struct control_gateway *gateway = opaque;
+
+	if (message)
+		gateway_wait_heartbeat(gateway);
+	else if (err->code == -ETIMEDOUT)
+		gateway_lost(gateway, err);
+}
+
+static void control_on_heartbeat_timer(uv_timer_t *timer)
+{
+	struct control *control = timer->data;
+	struct control_gateway *gateway = control->gateway;
+	struct error err = ERROR_INIT;
+
+	if (!gateway || gateway->closing)
+		return;
+	if (channel_request(gateway->channel, CONTROL_MESSAGE(ALIVE), NULL, NULL, 0,
+			    control->options.heartbeat_ms, gateway_on_alive, gateway, &err) < 0)
+		gateway_lost(gateway, &err);
+	else
+		channel_watch_update(&gateway->watch);
+}
+
+static void gateway_wait_heartbeat(struct control_gateway *gateway)
+{
+	struct control *control = gateway->control;
+
+	if (!control->options.heartbeat_ms)
+		control->options.heartbeat_ms = HEARTBEAT_MS;
+	if (!gateway->closing && !control->stopping)
+		uv_timer_start(&control->heartbeat_timer, control_on_heartbeat_timer,
+			       control->options.heartbeat_ms, 0);
 }
 
 /* ---- its beginning ---- */
@@ -152,8 +200,13 @@ static void gateway_on_spawned(void *opaque, int32_t pid, uint32_t uid, const st
 static void gateway_on_configured(void *opaque, struct channel_message *message,
 				  const struct error *err)
 {
-	(void)opaque;
-	if (!message && err->code != -ECANCELED && err->code != -ECONNRESET)
+	struct control_gateway *gateway = opaque;
+
+	if (message)
+		gateway_wait_heartbeat(gateway);
+	else if (err->code == -ETIMEDOUT)
+		gateway_lost(gateway, err);
+	else if (err->code != -ECANCELED && err->code != -ECONNRESET)
 		log_error("the gateway does not take its sockets: %s", err->message);
 }
 

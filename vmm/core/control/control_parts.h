@@ -60,7 +60,7 @@ struct control {
 	size_t row_count;
 
 	struct control_gateway *gateway; /* NULL: none, one is to be started by the timer */
-	uv_timer_t restart_timer, stop_timer;
+	uv_timer_t restart_timer, heartbeat_timer, stop_timer;
 	unsigned quick_deaths; /* in a row */
 	struct log_ratelimit client_log;
 

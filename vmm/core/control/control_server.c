@@ -125,8 +125,10 @@ struct control *control_new(const struct control_options *options, bool needs_ga
 	}
 	control->options.settings = NULL;
 	uv_timer_init(options->loop, &control->restart_timer);
+	uv_timer_init(options->loop, &control->heartbeat_timer);
 	uv_timer_init(options->loop, &control->stop_timer);
-	control->restart_timer.data = control->stop_timer.data = control;
+	control->restart_timer.data = control->heartbeat_timer.data = control->stop_timer.data =
+		control;
 	if (control->socket_count || needs_gateway)
 		control_gateway_start(control);
 	return control;
@@ -158,8 +160,9 @@ void control_finish_stop(struct control *control)
 		return;
 	control->stopped = true;
 	control_call_orphan_all(control);
-	control->open_handles = 2;
+	control->open_handles = 3;
 	uv_close((uv_handle_t *)&control->restart_timer, control_on_timer_closed);
+	uv_close((uv_handle_t *)&control->heartbeat_timer, control_on_timer_closed);
 	uv_close((uv_handle_t *)&control->stop_timer, control_on_timer_closed);
 }
 
@@ -204,6 +207,7 @@ void control_stop(struct control *control, void (*stopped)(void *opaque), void *
 			      "shutdown", NULL);
 	control->stopping = true;
 	uv_timer_stop(&control->restart_timer);
+	uv_timer_stop(&control->heartbeat_timer);
 	uv_timer_start(&control->stop_timer, control_on_stop_timer, STOP_MS, 0);
 	if (!control->gateway || control->gateway->closing ||
 	    channel_request(control->gateway->channel, CONTROL_MESSAGE(DRAIN), NULL, NULL, 0,

@@ -54,6 +54,7 @@ struct control_options {
 	uid_t owner_uid;      /* who started us, before ids were given up */
 	int event_monitor_fd; /* control_settings_open_event_monitor(); taken */
 	int notify_fd;	      /* control_notify_open(); taken */
+	uint32_t heartbeat_ms; /* between questions whether the gateway lives; 0: as usual */
 };
 
 /*

@@ -157,7 +157,8 @@ static int set_up(void **state)
 					  .vm_name = "test",
 					  .host = &host,
 					  .opaque = fixture,
-					  .owner_uid = geteuid()};
+					  .owner_uid = geteuid(),
+					  .heartbeat_ms = 3000};
 	char text[160];
 
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -389,6 +390,23 @@ static void a_killed_gateway_is_started_again_on_the_same_socket(void **state)
 	events_contain(fixture, "\"source\":\"gateway\",\"event\":\"died\"");
 }
 
+/* It does not die by itself: its place is taken, and the stopped process goes. */
+static void a_gateway_that_hangs_is_replaced(void **state)
+{
+	struct fixture *fixture = *state;
+	pid_t pid = gateway_pid(fixture);
+
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	/* Waits for the next gateway, in the queue of the socket. */
+	assert_int_equal(request(fixture, "GET", "vmm.ping", ""), 200);
+	assert_int_not_equal(gateway_pid(fixture), pid);
+	for (int tries = 0; kill(pid, 0) == 0 && tries < 250; tries++)
+		usleep(20000);
+	assert_int_equal(kill(pid, 0), -1);
+	events_contain(fixture, "\"source\":\"gateway\",\"event\":\"died\"");
+	events_contain(fixture, "no answer to alive");
+}
+
 static void the_end_is_answered_before_it_comes(void **state)
 {
 	struct fixture *fixture = *state;
@@ -412,6 +430,7 @@ int main(void)
 		TEST(restore_says_when_this_version_has_none),
 		TEST(processes_are_listed_with_their_roles),
 		TEST(a_killed_gateway_is_started_again_on_the_same_socket),
+		TEST(a_gateway_that_hangs_is_replaced),
 		TEST(the_end_is_answered_before_it_comes),
 	};
 
