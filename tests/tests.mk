@@ -20,7 +20,7 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call unit_test,$(t))))
 -include $(wildcard tests/*/*.mk)
 
 .PHONY: unit-tests test-docs test-fuzz
-unit-tests: programs guests $(UNIT_BIN)
+unit-tests: programs guests $(POLICYC) $(UNIT_BIN)
 
 # The suites of `make test`, in this order; each is a target test-NAME whose output ends with
 # "N passed, N failed" (", N skipped" may follow).

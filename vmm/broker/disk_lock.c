@@ -6,8 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOCK_RETRY_MS 20
-#define LOCK_RETRIES  25U
+#define LOCK_FIRST_RETRY_MS 1U
+#define LOCK_LAST_RETRY_MS  256U /* the pauses double: half a second in all */
 
 /* Length 0 means: to the end, wherever that will be. */
 static struct flock whole_file(bool read_only)
@@ -26,17 +26,19 @@ static struct flock whole_file(bool read_only)
  */
 static int lock_try(int fd, bool read_only)
 {
-	struct timespec pause = {.tv_nsec = LOCK_RETRY_MS * 1000000L};
 	struct flock lock = whole_file(read_only);
 
-	for (unsigned i = 0; i < LOCK_RETRIES; i++) {
+	for (unsigned pause_ms = LOCK_FIRST_RETRY_MS;; pause_ms *= 2) {
+		struct timespec pause = {.tv_nsec = pause_ms * 1000000L};
+
 		if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
 			return 0;
 		if (errno != EAGAIN && errno != EACCES)
 			return -errno;
+		if (pause_ms > LOCK_LAST_RETRY_MS)
+			return -EAGAIN;
 		(void)nanosleep(&pause, NULL);
 	}
-	return -EAGAIN;
 }
 
 int disk_lock_take(int fd, const char *path, bool read_only, struct error *err)

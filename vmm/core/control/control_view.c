@@ -7,7 +7,7 @@
 
 unsigned control_view_vcpu_threads(const struct vm *vm, int32_t *threads, unsigned capacity)
 {
-	unsigned count = vm->vcpus ? vcpu_set_count(vm->vcpus) : 0;
+	unsigned count = vm->vcpus && !vm->ending ? vcpu_set_count(vm->vcpus) : 0;
 
 	if (count > capacity)
 		count = capacity;

@@ -64,6 +64,8 @@ void vm_finish(struct vm *vm, const struct error *err)
 static int vm_require(const struct vm *vm, enum vm_state state, const char *action,
 		      struct error *err)
 {
+	if (vm->ending || vm->end_after_work)
+		return error_set(err, -EBUSY, "cannot %s: the VM is about to end", action);
 	if (vm->state == state)
 		return 0;
 	return error_set(err, -EINVAL, "cannot %s: the VM is %s, not %s", action,
@@ -75,7 +77,7 @@ static void vm_on_parked(void *opaque)
 {
 	struct vm *vm = opaque;
 
-	if (!vm->vcpus || !vcpu_set_is_parked(vm->vcpus))
+	if (!vm->vcpus || vm->ending || !vcpu_set_is_parked(vm->vcpus))
 		return;
 	uv_timer_stop(&vm->park_timer);
 	if (vm->state == VM_PAUSING) {
@@ -126,7 +128,7 @@ static void vm_on_event(void *opaque)
 	pthread_mutex_unlock(&vm->event_lock);
 	if (end)
 		(void)vm_shutdown(vm, why, &text);
-	else if (reset && (vm->state == VM_RUNNING || vm->state == VM_PAUSING)) {
+	else if (reset && !vm->ending && (vm->state == VM_RUNNING || vm->state == VM_PAUSING)) {
 		struct error interrupted = ERROR_INIT;
 
 		error_set(&interrupted, -EAGAIN, "the guest reset itself at the same moment");
@@ -178,7 +180,6 @@ static void vm_free(struct vm *vm)
 	void (*gone)(void *) = vm->gone;
 	void *opaque = vm->gone_opaque;
 
-	vm_machine_destroy(vm);
 	vm_resources_close(vm);
 	bulkhead__config__vm__free_unpacked(vm->config, NULL);
 	pthread_mutex_destroy(&vm->event_lock);
@@ -295,11 +296,16 @@ static void vm_ended(struct vm *vm, enum vm_end why)
 	vm->options.events->ended(vm->options.opaque, vm, why, &text);
 }
 
-static void vm_on_memory_gone(struct vm *vm)
+static void vm_on_unmade(struct vm *vm, const struct error *err)
 {
-	vm_machine_destroy(vm);
+	(void)err;
 	vm_resources_close(vm);
 	vm_ended(vm, vm->end_why);
+}
+
+static void vm_on_memory_gone(struct vm *vm)
+{
+	vm_machine_unmake(vm, vm_on_unmade);
 }
 
 static void vm_on_device_gone(void *opaque)
@@ -312,25 +318,36 @@ static void vm_on_device_gone(void *opaque)
 	on_demand_memory_end(vm, vm_on_memory_gone);
 }
 
-static void vm_end_now(struct vm *vm)
+static void vm_on_stopped(struct vm *vm, const struct error *err)
 {
-	vm->ending = true;
-	uv_timer_stop(&vm->park_timer);
-	/* Threads are stopped and joined first: nothing of the guest's runs while its devices go.
-	 */
-	vcpu_set_destroy(vm->vcpus);
-	vm->vcpus = NULL;
+	(void)err;
 	vm->devices_to_go = vm->device_count + 1;
 	for (unsigned i = 0; i < vm->device_count; i++)
 		worker_device_destroy(vm->devices[i], vm_on_device_gone, vm);
 	vm_on_device_gone(vm);
 }
 
+static void vm_end_now(struct vm *vm)
+{
+	vm->ending = true;
+	uv_timer_stop(&vm->park_timer);
+	on_demand_memory_abandon(vm);
+	/* Threads are stopped and joined first: nothing of the guest's runs while its devices go.
+	 */
+	vm_machine_stop(vm, vm_on_stopped);
+}
+
+/* Threads of the pool hold on to it. */
+static bool vm_is_worked_on(const struct vm *vm)
+{
+	return vm->working || vm->snapshot || vm_restore_is_working(vm);
+}
+
 int vm_shutdown(struct vm *vm, enum vm_end why, const struct error *text)
 {
 	if (vm->state == VM_CREATED || vm->state == VM_SHUTDOWN)
 		return -EINVAL;
-	if (vm->ending || vm->end_after_snapshot)
+	if (vm->ending || vm->end_after_work)
 		return 0;
 	if (vm->starting) {
 		if (!vm->start_failure.code)
@@ -339,27 +356,27 @@ int vm_shutdown(struct vm *vm, enum vm_end why, const struct error *text)
 	}
 	vm->end_why = why;
 	vm->end_text = *text;
-	on_demand_memory_abandon(vm);
-	if (vm->snapshot) { /* another thread reads guest memory: it is told to stop, not pulled the
-			       rug */
-		vm->end_after_snapshot = true;
+	/* Other threads are at work in guest memory or the machine: they are told to stop, not pulled
+	 * the rug. Memory that one of them may wait for does not come any more. */
+	if (!vm->working)
+		on_demand_memory_abandon(vm);
+	if (vm->snapshot)
 		(void)vm_snapshot_cancel(vm, NULL);
-		return 0;
-	}
-	if (vm_restore_is_working(vm)) {
-		vm->end_after_snapshot = true;
-		vm_restore_abandon(vm);
-		return 0;
-	}
 	vm_restore_abandon(vm);
-	vm_end_now(vm);
+	if (vm_is_worked_on(vm))
+		vm->end_after_work = true;
+	else
+		vm_end_now(vm);
 	return 0;
 }
 
-void vm_snapshot_ended(struct vm *vm)
+bool vm_work_has_ended_vm(struct vm *vm)
 {
-	if (!vm->end_after_snapshot)
-		return;
-	vm->end_after_snapshot = false;
-	vm_end_now(vm);
+	if (!vm->end_after_work)
+		return false;
+	if (!vm_is_worked_on(vm)) {
+		vm->end_after_work = false;
+		vm_end_now(vm);
+	}
+	return true;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inside of struct vm, shared by the files that make it up: vm.c (states, operations),
- * vm_boot.c (start-up), vm_reset.c (reset), vm_resources.c (what is opened), vm_devices.c (which
- * devices).
+ * vm_boot.c (start-up), vm_machine.c (what is made and taken apart), vm_work.c (threads for that),
+ * vm_reset.c (reset), vm_resources.c (what is opened), vm_devices.c (which devices).
  */
 #ifndef BULKHEAD_VMM_CORE_CONTROL_VM_PARTS_H
 #define BULKHEAD_VMM_CORE_CONTROL_VM_PARTS_H
@@ -34,6 +34,17 @@ struct vm_files {
 	int userfaultfd; /* /dev/userfaultfd, for a restore on demand */
 };
 
+/* What is made, or taken apart, on a thread of the pool. */
+struct vm_made {
+	struct kvm_vm *kvm;
+	struct vcpu_set *vcpus;
+};
+
+/* On a thread of the pool: 0 or a negative errno, with err set. */
+typedef int (*vm_work_fn)(struct vm *vm, struct error *err);
+/* On the loop, when it is done. err is NULL if it went well. */
+typedef void (*vm_work_after_fn)(struct vm *vm, const struct error *err);
+
 struct vm {
 	struct vm_options options;
 	Bulkhead__Config__Vm *config;
@@ -60,6 +71,15 @@ struct vm {
 	struct vcpu_set *vcpus;
 	struct irqchip_state irqchip_power_on;
 	struct boot_entry entry;
+	bool prefault; /* memory, when the machine is made */
+
+	/* vm_work.c, vm_machine.c: one thing at a time on a thread of the pool. */
+	bool working;
+	uv_work_t work;
+	vm_work_fn work_run;
+	vm_work_after_fn work_after, machine_done;
+	struct error work_failure;
+	struct vm_made made; /* the thread's while it works */
 
 	/* vm_clock.c */
 	bool clock_stopped;
@@ -76,7 +96,7 @@ struct vm {
 
 	struct snapshot *snapshot; /* being taken; NULL: none */
 	struct snapshot_status snapshot_status;
-	bool end_after_snapshot;
+	bool end_after_work; /* threads of the pool are at work; then it ends */
 	struct restore *restore; /* being done; NULL: none */
 
 	/* snapshot/on_demand_memory.c */
@@ -107,8 +127,8 @@ void vm_enter_state(struct vm *vm, enum vm_state state);
 void vm_finish(struct vm *vm, const struct error *err);
 int vm_begin(struct vm *vm, vm_done_fn done, void *opaque, struct error *err);
 
-/* The snapshot that held the VM is over: what had to wait for it goes on. */
-void vm_snapshot_ended(struct vm *vm);
+/* A thread of the pool is done with the VM. True: the VM had waited for that to end, and ends. */
+bool vm_work_has_ended_vm(struct vm *vm);
 
 /* snapshot/snapshot.c: a worker was lost while a snapshot is taken: that fails. */
 void vm_snapshot_device_failed(struct vm *vm, const struct error *err);
@@ -140,9 +160,20 @@ int vm_devices_start(struct vm *vm, struct error *err);
 
 /* vm_boot.c */
 extern const struct worker_device_events vm_device_events;
-int vm_machine_create(struct vm *vm, struct error *err);
-int vm_load_and_run(struct vm *vm, struct error *err);
-void vm_machine_destroy(struct vm *vm);
+
+/* vm_work.c: run() on a thread of the pool, then after() on the loop. */
+void vm_work_begin(struct vm *vm, vm_work_fn run, vm_work_after_fn after);
+
+/* vm_machine.c: memory, then buses and platform, then KVM and vCPUs. */
+int vm_create_memory(struct vm *vm, struct error *err);
+int vm_create_platform(struct vm *vm, struct error *err);
+void vm_machine_make(struct vm *vm, vm_work_after_fn done);
+/* The kernel into memory, its entry into the boot processor. */
+void vm_machine_load(struct vm *vm, vm_work_after_fn done);
+/* The vCPUs' threads end; then, when the devices are gone, everything else. Accepts what is only
+ * partly there. */
+void vm_machine_stop(struct vm *vm, vm_work_after_fn done);
+void vm_machine_unmake(struct vm *vm, vm_work_after_fn done);
 
 /* vm_reset.c: all vCPUs are parked, state is VM_RESETTING. */
 void vm_reset_parked(struct vm *vm);

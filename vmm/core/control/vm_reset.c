@@ -12,6 +12,19 @@ static void vm_reset_fail(struct vm *vm, const struct error *err)
 	(void)vm_shutdown(vm, VM_END_FAILURE, err);
 }
 
+static void vm_on_reloaded(struct vm *vm, const struct error *err)
+{
+	if (vm_work_has_ended_vm(vm))
+		return;
+	if (err) {
+		vm_reset_fail(vm, err);
+		return;
+	}
+	vm_enter_state(vm, VM_RUNNING);
+	vcpu_set_run(vm->vcpus);
+	vm_finish(vm, NULL);
+}
+
 /* Memory is complete: the kernel can be loaded into it. */
 static void vm_reset_machine(struct vm *vm)
 {
@@ -25,11 +38,10 @@ static void vm_reset_machine(struct vm *vm)
 	pci_bus_set_address(vm->pci, 0);
 	platform_reset(vm->platform);
 	if (irqchip_apply(kvm_vm_fd(vm->kvm), &vm->irqchip_power_on, &err) < 0 ||
-	    vcpu_set_power_on_reset(vm->vcpus, &err) < 0 || vm_load_and_run(vm, &err) < 0) {
+	    vcpu_set_power_on_reset(vm->vcpus, &err) < 0)
 		vm_reset_fail(vm, &err);
-		return;
-	}
-	vm_finish(vm, NULL);
+	else
+		vm_machine_load(vm, vm_on_reloaded);
 }
 
 static void vm_on_device_reset(void *opaque, struct worker_device *device, const struct error *err)

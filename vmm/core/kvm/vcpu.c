@@ -164,8 +164,13 @@ static void *vcpu_thread_main(void *opaque)
 	struct vcpu *vcpu = opaque;
 	struct vcpu_set *set = vcpu->set;
 	struct error err = ERROR_INIT;
+	sigset_t kick;
 	char name[16];
 
+	/* Whoever starts this thread may have blocked signals. */
+	(void)sigemptyset(&kick);
+	(void)sigaddset(&kick, VCPU_KICK_SIGNAL);
+	(void)pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
 	atomic_store(&vcpu->thread_id, gettid());
 	(void)snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
 	pthread_setname_np(pthread_self(), name);
@@ -188,7 +193,7 @@ static void *vcpu_thread_main(void *opaque)
 	}
 }
 
-static int vcpu_create(struct vcpu *vcpu, struct error *err)
+static int vcpu_create(struct vcpu *vcpu, const struct kvm_cpuid2 *supported, struct error *err)
 {
 	struct vcpu_set *set = vcpu->set;
 	struct kvm_vm *vm = set->options.vm;
@@ -202,8 +207,8 @@ static int vcpu_create(struct vcpu *vcpu, struct error *err)
 		vcpu->run = NULL;
 		return error_set_errno(err, -errno, "cannot map struct kvm_run");
 	}
-	if (cpuid_setup_vcpu(kvm_vm_system_fd(vm), vcpu->fd, vcpu->index, set->options.max,
-			     &vcpu->cpuid, err) < 0)
+	if (cpuid_setup_vcpu(supported, kvm_vm_system_fd(vm), vcpu->fd, vcpu->index,
+			     set->options.max, &vcpu->cpuid, err) < 0)
 		return err->code;
 	if (vcpu_registers_setup(vcpu->fd, err) < 0)
 		return err->code;
@@ -222,9 +227,14 @@ static int vcpu_start_thread(struct vcpu *vcpu, struct error *err)
 
 struct vcpu_set *vcpu_set_new(const struct vcpu_set_options *options, struct error *err)
 {
+	cleanup_free struct kvm_cpuid2 *supported =
+		cpuid_supported(kvm_vm_system_fd(options->vm), err);
 	struct sigaction action = {.sa_handler = vcpu_on_kick};
-	struct vcpu_set *set = calloc(1, sizeof(*set));
+	struct vcpu_set *set;
 
+	if (!supported)
+		return NULL;
+	set = calloc(1, sizeof(*set));
 	if (!set) {
 		error_set(err, -ENOMEM, "out of memory");
 		return NULL;
@@ -237,7 +247,7 @@ struct vcpu_set *vcpu_set_new(const struct vcpu_set_options *options, struct err
 	for (unsigned i = 0; i < set->count; i++)
 		set->vcpus[i] = (struct vcpu){.set = set, .index = i, .fd = -1};
 	for (unsigned i = 0; i < set->count; i++) {
-		if (vcpu_create(&set->vcpus[i], err) < 0 ||
+		if (vcpu_create(&set->vcpus[i], supported, err) < 0 ||
 		    vcpu_start_thread(&set->vcpus[i], err) < 0) {
 			error_prefix(err, "vCPU %u", i);
 			vcpu_set_destroy(set);

@@ -65,14 +65,6 @@ static void vm_memory_advise(const struct guest_memory_region *region,
 	(void)madvise(region->hva, region->size_bytes, MADV_DONTDUMP);
 }
 
-static int vm_memory_prefault(const struct guest_memory_region *region, struct error *err)
-{
-	if (madvise(region->hva, region->size_bytes, MADV_POPULATE_WRITE) == 0)
-		return 0;
-	return error_set_errno(err, -errno, "cannot prefault %" PRIu64 " MiB of guest memory",
-			       region->size_bytes >> 20);
-}
-
 static int vm_memory_add(struct guest_memory *memory, unsigned index, uint64_t gpa,
 			 uint64_t size_bytes, uint64_t file_offset,
 			 const struct vm_memory_options *options, struct error *err)
@@ -89,7 +81,7 @@ static int vm_memory_add(struct guest_memory *memory, unsigned index, uint64_t g
 	}
 	fd_steal(&fd);
 	vm_memory_advise(&memory->regions[index], options);
-	return options->prefault ? vm_memory_prefault(&memory->regions[index], err) : 0;
+	return 0;
 }
 
 int vm_memory_create(struct guest_memory *memory, const struct vm_memory_options *options,
@@ -110,6 +102,19 @@ int vm_memory_create(struct guest_memory *memory, const struct vm_memory_options
 		}
 		if (options->file_fd >= 0)
 			offset += bytes[i];
+	}
+	return 0;
+}
+
+int vm_memory_prefault(const struct guest_memory *memory, struct error *err)
+{
+	for (unsigned i = 0; i < memory->region_count; i++) {
+		const struct guest_memory_region *region = &memory->regions[i];
+
+		if (madvise(region->hva, region->size_bytes, MADV_POPULATE_WRITE) < 0)
+			return error_set_errno(err, -errno,
+					       "cannot prefault %" PRIu64 " MiB of guest memory",
+					       region->size_bytes >> 20);
 	}
 	return 0;
 }

@@ -20,7 +20,6 @@ struct vm_memory_options {
 	uint64_t size_bytes; /* a multiple of 2 MiB */
 	bool hugepages;	     /* 2 MiB hugetlbfs pages */
 	bool thp;	     /* advise transparent huge pages */
-	bool prefault;	     /* touch everything now */
 	int file_fd;	     /* backing file, borrowed; -1: anonymous */
 };
 
@@ -30,6 +29,9 @@ unsigned vm_memory_layout(uint64_t size_bytes, uint64_t gpa[2], uint64_t region_
 /* Create and map all regions. On failure memory is left destroyed. */
 int vm_memory_create(struct guest_memory *memory, const struct vm_memory_options *options,
 		     struct error *err);
+
+/* Have every page made now, which takes long: any thread. */
+int vm_memory_prefault(const struct guest_memory *memory, struct error *err);
 
 /* Give every region to KVM, slots from 0. */
 int vm_memory_attach(const struct guest_memory *memory, struct kvm_vm *vm, struct error *err);

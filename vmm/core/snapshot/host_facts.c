@@ -6,12 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/utsname.h>
 
 #include "ipc/cleanup.h"
-
-#define MAX_CPUID_ENTRIES 256U
 
 static void facts_read_vendor(char vendor[13])
 {
@@ -123,16 +120,9 @@ static uint32_t cpuid_word(const struct kvm_cpuid_entry2 *entry, size_t offset)
 	return value;
 }
 
-int host_facts_check_cpuid(int kvm_system_fd, const struct kvm_cpuid2 *guest, struct error *err)
+int host_facts_check_cpuid(const struct kvm_cpuid2 *host, const struct kvm_cpuid2 *guest,
+			   struct error *err)
 {
-	cleanup_free struct kvm_cpuid2 *host =
-		calloc(1, sizeof(*host) + MAX_CPUID_ENTRIES * sizeof(host->entries[0]));
-
-	if (!host)
-		return error_set(err, -ENOMEM, "out of memory");
-	host->nent = MAX_CPUID_ENTRIES;
-	if (ioctl(kvm_system_fd, KVM_GET_SUPPORTED_CPUID, host) < 0)
-		return error_set_errno(err, -errno, "KVM_GET_SUPPORTED_CPUID");
 	for (size_t i = 0; i < sizeof(feature_words) / sizeof(*feature_words); i++) {
 		uint32_t function = feature_words[i].function, index = feature_words[i].index;
 		size_t offset = feature_words[i].offset;

@@ -25,8 +25,9 @@ struct host_facts_comparison {
 int host_facts_compare(const Bulkhead__Snapshot__Host *from,
 		       struct host_facts_comparison *comparison, struct error *err);
 
-/* Every feature bit that the guest was given must be one that this host's KVM supports. -ENOTSUP
- * names those that are not. */
-int host_facts_check_cpuid(int kvm_system_fd, const struct kvm_cpuid2 *guest, struct error *err);
+/* Every feature bit that the guest was given must be one that this host's KVM supports
+ * (cpuid_supported()). -ENOTSUP names those that are not. */
+int host_facts_check_cpuid(const struct kvm_cpuid2 *host, const struct kvm_cpuid2 *guest,
+			   struct error *err);
 
 #endif

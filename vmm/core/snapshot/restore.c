@@ -48,9 +48,9 @@ static bool restore_work_is_over(struct restore *restore)
 	struct vm *vm = restore->vm;
 
 	restore->working = false;
-	if (vm->end_after_snapshot) {
+	if (vm->end_after_work) {
 		restore_free(restore);
-		vm_snapshot_ended(vm);
+		(void)vm_work_has_ended_vm(vm);
 		return false;
 	}
 	if (restore->failure.code) {
@@ -117,7 +117,8 @@ static void restore_continue(struct restore *restore)
 {
 	struct error err = ERROR_INIT;
 
-	if (!restore->devices_ready || !restore->memory_ready || restore->vm->ending)
+	if (!restore->devices_ready || !restore->memory_ready || restore->vm->ending ||
+	    restore->vm->end_after_work)
 		return;
 	if (restore_devices(restore, &err) < 0 || restore_machine(restore, &err) < 0 ||
 	    restore_queue_work(restore, restore_touch_work, restore_after_touch, &err) < 0)

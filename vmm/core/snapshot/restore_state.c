@@ -5,7 +5,9 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 
+#include "ipc/cleanup.h"
 #include "ipc/log.h"
+#include "vmm/core/kvm/x86_64/cpuid.h"
 #include "vmm/core/kvm/x86_64/irqchip_state.h"
 #include "vmm/core/snapshot/host_facts.h"
 #include "vmm/core/snapshot/restore_parts.h"
@@ -14,13 +16,15 @@
 
 int restore_check_host(struct restore *restore, struct error *err)
 {
+	cleanup_free struct kvm_cpuid2 *host = cpuid_supported(restore->vm->files.kvm, err);
 	struct host_facts_comparison comparison;
 
+	if (!host)
+		return err->code;
 	if (host_facts_compare(restore->reader->manifest->host, &comparison, err) < 0)
 		return err->code;
 	for (unsigned i = 0; i < restore->reader->vcpu_count; i++)
-		if (host_facts_check_cpuid(restore->vm->files.kvm, restore->reader->vcpus[i].cpuid,
-					   err) < 0)
+		if (host_facts_check_cpuid(host, restore->reader->vcpus[i].cpuid, err) < 0)
 			return error_prefix(err, "vcpu-%u.pb", i);
 	for (unsigned i = 0; i < comparison.risk_count; i++) {
 		if (!restore->options.force)

@@ -102,7 +102,7 @@ static void snapshot_finish(struct snapshot *snapshot)
 	if (failure.code)
 		log_error("snapshot %s", failure.message);
 	vm_finish(vm, failure.code ? &failure : NULL);
-	vm_snapshot_ended(vm);
+	(void)vm_work_has_ended_vm(vm);
 }
 
 static void snapshot_on_resumed(void *opaque, struct worker_device *device, const struct error *err)

@@ -12,12 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "ipc/cleanup.h"
+#include "vmm/core/kvm/x86_64/cpuid.h"
 #include "vmm/core/snapshot/host_facts.h"
-
-#define MAX_ENTRIES 256
 
 static void set_text(char **field, const char *text)
 {
@@ -76,20 +75,20 @@ static void another_model_is_a_risk(void **state)
 	bulkhead__snapshot__host__free_unpacked(host, NULL);
 }
 
-static struct kvm_cpuid2 *supported(int *fd)
+/* NULL: this machine cannot say; why was printed. */
+static struct kvm_cpuid2 *supported(void)
 {
-	struct kvm_cpuid2 *cpuid =
-		calloc(1, sizeof(*cpuid) + MAX_ENTRIES * sizeof(struct kvm_cpuid_entry2));
+	cleanup_fd int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	struct error err = ERROR_INIT;
+	struct kvm_cpuid2 *cpuid;
 
-	*fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	assert_non_null(cpuid);
-	if (*fd < 0) {
+	if (fd < 0) {
 		printf("skip: no access to /dev/kvm\n");
-		free(cpuid);
 		return NULL;
 	}
-	cpuid->nent = MAX_ENTRIES;
-	assert_int_equal(ioctl(*fd, KVM_GET_SUPPORTED_CPUID, cpuid), 0);
+	cpuid = cpuid_supported(fd, &err);
+	if (!cpuid)
+		fail_msg("%s", err.message);
 	return cpuid;
 }
 
@@ -104,20 +103,17 @@ static struct kvm_cpuid_entry2 *find(struct kvm_cpuid2 *cpuid, uint32_t function
 
 static void what_this_host_supports_is_taken(void **state)
 {
+	cleanup_free struct kvm_cpuid2 *host = supported();
+	struct kvm_cpuid2 nothing = {.nent = 0};
 	struct error err = ERROR_INIT;
-	struct kvm_cpuid2 *cpuid;
-	int fd;
 
 	(void)state;
-	cpuid = supported(&fd);
-	if (!cpuid)
+	if (!host)
 		skip();
-	if (host_facts_check_cpuid(fd, cpuid, &err) != 0)
+	if (host_facts_check_cpuid(host, host, &err) != 0)
 		fail_msg("%s", err.message);
-	cpuid->nent = 0; /* a guest that was given nothing lacks nothing */
-	assert_int_equal(host_facts_check_cpuid(fd, cpuid, &err), 0);
-	close(fd);
-	free(cpuid);
+	/* A guest that was given nothing lacks nothing. */
+	assert_int_equal(host_facts_check_cpuid(host, &nothing, &err), 0);
 }
 
 static void every_feature_that_is_missing_is_refused(void **state)
@@ -135,12 +131,11 @@ static void every_feature_that_is_missing_is_refused(void **state)
 		{0x7, offsetof(struct kvm_cpuid_entry2, ecx), 1U << 4, "leaf 7 ecx"},
 		{0x80000001, offsetof(struct kvm_cpuid_entry2, edx), 0, "leaf 0x80000001 edx"},
 	};
-	struct kvm_cpuid2 *cpuid;
+	cleanup_free struct kvm_cpuid2 *host = supported();
+	cleanup_free struct kvm_cpuid2 *cpuid = host ? cpuid_copy(host) : NULL;
 	unsigned refused = 0;
-	int fd;
 
 	(void)state;
-	cpuid = supported(&fd);
 	if (!cpuid)
 		skip();
 	for (unsigned i = 0; i < sizeof(words) / sizeof(*words); i++) {
@@ -154,9 +149,9 @@ static void every_feature_that_is_missing_is_refused(void **state)
 			given = have | 1U << bit;
 			memcpy(word, &given, sizeof(given));
 			if ((have | words[i].always) & 1U << bit) {
-				assert_int_equal(host_facts_check_cpuid(fd, cpuid, &err), 0);
+				assert_int_equal(host_facts_check_cpuid(host, cpuid, &err), 0);
 			} else {
-				assert_int_equal(host_facts_check_cpuid(fd, cpuid, &err), -ENOTSUP);
+				assert_int_equal(host_facts_check_cpuid(host, cpuid, &err), -ENOTSUP);
 				assert_non_null(strstr(err.message, words[i].name));
 				refused++;
 			}
@@ -164,8 +159,6 @@ static void every_feature_that_is_missing_is_refused(void **state)
 		memcpy(word, &have, sizeof(have));
 	}
 	assert_true(refused > 0);
-	close(fd);
-	free(cpuid);
 }
 
 int main(void)

@@ -140,17 +140,33 @@ struct kvm_cpuid2 *cpuid_copy(const struct kvm_cpuid2 *cpuid)
 	return copy;
 }
 
-int cpuid_setup_vcpu(int system_fd, int vcpu_fd, unsigned index, unsigned cpu_count,
-		     struct kvm_cpuid2 **result, struct error *err)
+struct kvm_cpuid2 *cpuid_supported(int system_fd, struct error *err)
+{
+	struct kvm_cpuid2 *cpuid =
+		calloc(1, sizeof(*cpuid) + CPUID_MAX_ENTRIES * sizeof(cpuid->entries[0]));
+
+	if (!cpuid) {
+		error_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	cpuid->nent = CPUID_MAX_ENTRIES;
+	if (ioctl(system_fd, KVM_GET_SUPPORTED_CPUID, cpuid) == 0)
+		return cpuid;
+	error_set_errno(err, -errno, "KVM_GET_SUPPORTED_CPUID");
+	free(cpuid);
+	return NULL;
+}
+
+int cpuid_setup_vcpu(const struct kvm_cpuid2 *supported, int system_fd, int vcpu_fd, unsigned index,
+		     unsigned cpu_count, struct kvm_cpuid2 **result, struct error *err)
 {
 	cleanup_free struct kvm_cpuid2 *cpuid =
 		calloc(1, sizeof(*cpuid) + CPUID_MAX_ENTRIES * sizeof(cpuid->entries[0]));
 
 	if (!cpuid)
 		return error_set(err, -ENOMEM, "out of memory");
-	cpuid->nent = CPUID_MAX_ENTRIES;
-	if (ioctl(system_fd, KVM_GET_SUPPORTED_CPUID, cpuid) < 0)
-		return error_set_errno(err, -errno, "KVM_GET_SUPPORTED_CPUID");
+	memcpy(cpuid, supported,
+	       sizeof(*supported) + supported->nent * sizeof(supported->entries[0]));
 	cpuid_add_topology(cpuid);
 	for (unsigned i = 0; i < cpuid->nent; i++)
 		cpuid_set_entry(&cpuid->entries[i], system_fd, index, cpu_count);
