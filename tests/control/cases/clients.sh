@@ -118,6 +118,27 @@ case_sixty_four_curls_at_once() {
 	wait_for 20 eval '[ "$(cat "$dir"/code.* | grep -c 200)" = 64 ]' || fail "$(sort "$dir"/code.* | uniq -c)"
 }
 
+# Not a matter of time: the answers come before that of the operation.
+case_other_clients_are_answered_while_a_machine_starts() {
+	needs_kvm
+	local answers=0 name
+	truncate -s 16M "$dir/disk"
+	start
+	expect "create" "$(api PUT vm.create "$(config |
+		sed 's/"cpus":{[^}]*}/"cpus":{"boot_vcpus":8,"max_vcpus":8}/
+		     s/"memory":{[^}]*}/"memory":{"size":1073741824,"prefault":true}/')")$(answer)" 204
+	curl -s -o /dev/null -w '%{http_code}' --max-time 20 --unix-socket "$dir/api" -X PUT \
+		http://localhost/api/v1/vm.boot >"$dir/booted" &
+	while [ ! -s "$dir/booted" ]; do
+		for name in vmm.ping vm.info vm.counters; do
+			expect "$name" "$(api GET "$name")" 200
+			[ -s "$dir/booted" ] || answers=$((answers + 1))
+		done
+	done
+	expect "boot" "$(cat "$dir/booted")" 204
+	[ "$answers" -ge 4 ] || fail "$answers answers while the machine was being made"
+}
+
 case_a_killed_gateway_is_followed_by_another_and_the_guest_goes_on() {
 	local gateway next i
 	booted --event-monitor "path=$dir/events"
