@@ -94,18 +94,18 @@ static unsigned routes_add_irqchips(struct kvm_irq_routing_entry *entries)
 /* Caller holds routes_lock (or is the constructor). */
 static int routes_commit(struct kvm_vm *vm)
 {
-	struct {
-		struct kvm_irq_routing header;
-		struct kvm_irq_routing_entry entries[MAX_ROUTES];
-	} table;
+	/* Too large for a stack that keeps every page it has ever touched. */
+	cleanup_free struct kvm_irq_routing *table =
+		calloc(1, sizeof(*table) + MAX_ROUTES * sizeof(table->entries[0]));
 	unsigned count;
 
-	memset(&table.header, 0, sizeof(table.header));
-	count = routes_add_irqchips(table.entries);
+	if (!table)
+		return -ENOMEM;
+	count = routes_add_irqchips(table->entries);
 	for (unsigned i = 0; i < MSI_GSI_COUNT; i++) {
 		if (!vm->msi_valid[i])
 			continue;
-		table.entries[count++] = (struct kvm_irq_routing_entry){
+		table->entries[count++] = (struct kvm_irq_routing_entry){
 			.gsi = MSI_GSI_FIRST + i,
 			.type = KVM_IRQ_ROUTING_MSI,
 			.u.msi = {.address_lo = (uint32_t)vm->msi[i].address,
@@ -113,8 +113,8 @@ static int routes_commit(struct kvm_vm *vm)
 				  .data = vm->msi[i].data},
 		};
 	}
-	table.header.nr = count;
-	return ioctl(vm->vm_fd, KVM_SET_GSI_ROUTING, &table) < 0 ? -errno : 0;
+	table->nr = count;
+	return ioctl(vm->vm_fd, KVM_SET_GSI_ROUTING, table) < 0 ? -errno : 0;
 }
 
 static int kvm_vm_create_chips(struct kvm_vm *vm, struct error *err)
