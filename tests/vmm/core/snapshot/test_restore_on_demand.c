@@ -125,6 +125,29 @@ static void a_guest_does_not_notice_that_its_pager_dies(void **state)
 	vm_under_test_destroy(&test);
 }
 
+/* It is asked now and then whether it lives; what the guest waits for comes from the next one. */
+static void a_pager_that_hangs_is_replaced(void **state)
+{
+	struct vm_under_test test;
+	char path[128];
+	int32_t pid;
+
+	(void)state;
+	make_snapshot(&test, path, sizeof(path));
+	check(&test, vm_under_test_restore(&test, path, true));
+	pid = pager_client_pid(test.vm->pager);
+	assert_true(pid > 0);
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	check(&test, vm_under_test_resume(&test));
+	assert_goes_on(&test, 3);
+	assert_non_null(test.vm->pager);
+	assert_int_not_equal(pager_client_pid(test.vm->pager), pid);
+	for (unsigned waited = 0; kill(pid, 0) == 0 && waited < 5000; waited += 20)
+		vm_under_test_run_ms(&test, 20);
+	assert_int_equal(kill(pid, 0), -1);
+	vm_under_test_destroy(&test);
+}
+
 /* Every byte that the guest can touch is wrong from here on. */
 static void damage_all(const char *path)
 {
@@ -190,6 +213,7 @@ int main(void)
 		cmocka_unit_test(a_guest_goes_on_through_restores_on_demand),
 		cmocka_unit_test(a_vm_whose_memory_is_prefaulted_is_restored_on_demand),
 		cmocka_unit_test(a_guest_does_not_notice_that_its_pager_dies),
+		cmocka_unit_test(a_pager_that_hangs_is_replaced),
 		cmocka_unit_test(a_restore_ends_before_it_takes_a_wrong_byte),
 		cmocka_unit_test(a_guest_is_ended_before_it_sees_a_wrong_byte),
 	};
