@@ -198,11 +198,13 @@ install: ## installs programs, manual and documents below PREFIX (/usr/local), s
 	$(DESCRIBE)
 	+$(SUBMAKE) programs
 	install -d $(DESTDIR)$(PREFIX)/lib/bulkhead $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/man/man8 \
 		$(DESTDIR)$(PREFIX)/share/doc/bulkhead
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/lib/bulkhead
 	# The core finds its broker, and that the workers, beside the real file: links may be anywhere.
 	for command in $(COMMANDS); do ln -sf ../lib/bulkhead/$$command $(DESTDIR)$(PREFIX)/bin/$$command; done
 	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(wildcard docs/man/*.8) $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/bulkhead
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	for unit in $(patsubst vmm/ctl/systemd/%.in,%,$(wildcard vmm/ctl/systemd/*.in)); do \

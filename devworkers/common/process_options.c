@@ -12,6 +12,8 @@ enum process_option {
 	OPTION_LOG_LEVEL,
 	OPTION_LOG_JSON,
 	OPTION_SECCOMP,
+	OPTION_HELP,
+	OPTION_VERSION,
 };
 
 static int parse_seccomp(const char *text, enum sandbox_seccomp_mode *mode)
@@ -35,6 +37,20 @@ static int parse_log_level(const char *text, enum log_level *level)
 	return 0;
 }
 
+static void print_help(const char *program, const char *about)
+{
+	printf("usage: %s [OPTION]...\n"
+	       "%s Not for people: without the\n"
+	       "sockets that the broker gives it, it ends at once.\n\n"
+	       "  --device-id=ID            which device it serves, for log lines\n"
+	       "  --vm-name=NAME            which VM it is part of, for log lines\n"
+	       "  --log-level=N             0 errors, 1 warnings (default), 2 what happens, 3 all\n"
+	       "  --log-json                log lines in JSON\n"
+	       "  --seccomp=true|log|false  its system call filter: enforced (default), logging, off\n"
+	       "  --help, --version\n",
+	       program, about);
+}
+
 static int parse_option(int option, const char *argument, struct process_options *options)
 {
 	switch (option) {
@@ -56,7 +72,8 @@ static int parse_option(int option, const char *argument, struct process_options
 	}
 }
 
-static int parse_all(int argc, char **argv, struct process_options *options)
+static int parse_all(int argc, char **argv, const char *program, const char *about,
+		     struct process_options *options)
 {
 	static const struct option known[] = {
 		{"device-id", required_argument, NULL, OPTION_DEVICE_ID},
@@ -64,30 +81,43 @@ static int parse_all(int argc, char **argv, struct process_options *options)
 		{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
 		{"log-json", no_argument, NULL, OPTION_LOG_JSON},
 		{"seccomp", required_argument, NULL, OPTION_SECCOMP},
+		{"help", no_argument, NULL, OPTION_HELP},
+		{"version", no_argument, NULL, OPTION_VERSION},
 		{NULL, 0, NULL, 0},
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		if (option == OPTION_HELP) {
+			print_help(program, about);
+			return 1;
+		}
+		if (option == OPTION_VERSION) {
+			printf("%s v%s\n", program, BULKHEAD_VERSION);
+			return 1;
+		}
 		if (parse_option(option, optarg, options) < 0)
 			return -EINVAL;
+	}
 	return optind == argc ? 0 : -EINVAL;
 }
 
 int process_options_parse(int argc, char **argv, const char *about, struct process_options *options)
 {
+	const char *program = argc > 0 ? argv[0] : "bulkhead";
+	int result;
+
+	if (strrchr(program, '/'))
+		program = strrchr(program, '/') + 1;
 	*options = (struct process_options){
 		.device_id = "",
 		.vm_name = "",
 		.log_level = LOG_LEVEL_WARNING,
 	};
-	if (parse_all(argc, argv, options) == 0)
-		return 0;
-	(void)fprintf(stderr,
-		      "usage: %s [--device-id=ID] [--vm-name=NAME] [--log-level=0..3] [--log-json] "
-		      "[--seccomp=true|log|false]\n%s\n",
-		      argc > 0 ? argv[0] : "bulkhead", about);
-	return -EINVAL;
+	result = parse_all(argc, argv, program, about, options);
+	if (result < 0)
+		(void)fprintf(stderr, "%s: see %s --help\n", program, program);
+	return result;
 }
 
 void process_options_set_up_log(const struct process_options *options, const char *process,

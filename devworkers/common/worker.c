@@ -105,9 +105,10 @@ int worker_main(int argc, char **argv, const struct worker_device_ops *ops)
 	/* A second heap, which the C library makes for a second thread, looks into /proc when it
 	 * shrinks. */
 	(void)mallopt(M_ARENA_MAX, 1);
-	if (process_options_parse(argc, argv, "A device worker, started by bulkhead-broker.",
-				  &options) < 0)
-		return EXIT_FAILURE;
+	ret = process_options_parse(argc, argv, "A device worker, started by bulkhead-broker.",
+				    &options);
+	if (ret != 0)
+		return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	process_options_set_up_log(&options, ops->kind, options.device_id);
 	worker = new_worker(ops, &options, &err);
 	ret = worker ? run_worker(worker, &options, &err) : -ENOMEM;

@@ -1,18 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bulkhead-broker: opens what the VM's configuration names and starts the VM's other processes.
- * Started by the core before anything else; not for people. Options:
- *
- *   --core-fd=N            SOCK_SEQPACKET socket to the core (proto/broker.proto); required
- *   --log-fd=N             where log lines go (2), also for the processes it starts
- *   --log-level=N          0 error, 1 warning, 2 info, 3 debug
- *   --log-json             log in JSON
- *   --vm-name=NAME         for log lines
- *   --seccomp=true|log|false   handed on to workers
- *   --worker-folder=DIR    where the programs are (the folder of this one)
- *   --uid-range=BASE:COUNT ids for the VMs of this host, when started as root
- *   --uid-lock=PATH        file on which VMs claim them
- *   --allow-missing=STAGE,…  sandbox stages that may be missing
+ * Started by the core before anything else; not for people (--help says what it takes).
  *
  * Launch steps: 1. leave the terminal's session, ignore its signals: when to end is the core's
  * decision; 2. close every fd but the two; 3. open programs, claim ids, make the cgroup; 4. give up
@@ -71,8 +60,12 @@ int main(int argc, char **argv)
 	struct error err = ERROR_INIT;
 	struct broker_options options;
 	struct log_options log_options;
+	int result;
 
-	if (broker_options_parse(argc, argv, &options, &err) != 0) {
+	result = broker_options_parse(argc, argv, &options, &err);
+	if (result > 0)
+		return EXIT_SUCCESS;
+	if (result < 0) {
 		(void)dprintf(2, "bulkhead-broker: %s\n", err.message);
 		return EXIT_FAILURE;
 	}

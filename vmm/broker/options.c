@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,8 @@ enum option_code {
 	OPTION_UID_RANGE,
 	OPTION_UID_LOCK,
 	OPTION_ALLOW_MISSING,
+	OPTION_HELP,
+	OPTION_VERSION,
 };
 
 static const struct option long_options[] = {
@@ -33,8 +36,26 @@ static const struct option long_options[] = {
 	{"uid-range", required_argument, NULL, OPTION_UID_RANGE},
 	{"uid-lock", required_argument, NULL, OPTION_UID_LOCK},
 	{"allow-missing", required_argument, NULL, OPTION_ALLOW_MISSING},
+	{"help", no_argument, NULL, OPTION_HELP},
+	{"version", no_argument, NULL, OPTION_VERSION},
 	{0},
 };
+
+static const char help[] =
+	"usage: bulkhead-broker --core-fd=N [OPTION]...\n"
+	"Opens what a VM's configuration names and starts the VM's other processes. Not for people:\n"
+	"bulkhead starts it.\n\n"
+	"  --core-fd=N                the socket to the core\n"
+	"  --log-fd=N                 where log lines go (2), also of the processes it starts\n"
+	"  --log-level=N              0 errors, 1 warnings (default), 2 what happens, 3 all\n"
+	"  --log-json                 log lines in JSON\n"
+	"  --vm-name=NAME             for log lines\n"
+	"  --seccomp=true|log|false   handed on to the processes it starts\n"
+	"  --worker-folder=DIR        where their programs are (the folder of this one)\n"
+	"  --uid-range=BASE:COUNT     ids for the VMs of this host, when started as root\n"
+	"  --uid-lock=PATH            file on which VMs claim them\n"
+	"  --allow-missing=STAGE,...  sandbox stages that may be missing\n"
+	"  --help, --version\n";
 
 /* Decimal in 0..max, or -1. */
 static long number_parse(const char *text, long max)
@@ -112,8 +133,15 @@ int broker_options_parse(int argc, char **argv, struct broker_options *options, 
 		.uid_lock_path = UID_LOCK_DEFAULT_PATH,
 	};
 	while ((code = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		int rc = option_apply(options, code, optarg, err);
+		int rc;
 
+		if (code == OPTION_HELP)
+			(void)fputs(help, stdout);
+		if (code == OPTION_VERSION)
+			printf("bulkhead-broker v%s\n", BULKHEAD_VERSION);
+		if (code == OPTION_HELP || code == OPTION_VERSION)
+			return 1;
+		rc = option_apply(options, code, optarg, err);
 		if (rc != 0)
 			return rc;
 	}

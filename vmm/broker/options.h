@@ -24,6 +24,7 @@ struct broker_options {
 	uint32_t allow_missing; /* sandbox stages, 1 << enum sandbox_stage */
 };
 
+/* 0; 1 after --help or --version, which are answered here; or -EINVAL with err set. */
 int broker_options_parse(int argc, char **argv, struct broker_options *options, struct error *err);
 
 #endif

@@ -47,10 +47,10 @@ int main(int argc, char **argv)
 	struct gateway gateway = {0};
 	int result;
 
-	if (process_options_parse(argc, argv,
-				  "The control sockets of a VM, started by bulkhead-broker.",
-				  &options) < 0)
-		return EXIT_FAILURE;
+	result = process_options_parse(
+		argc, argv, "The control sockets of a VM, started by bulkhead-broker.", &options);
+	if (result != 0)
+		return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	process_options_set_up_log(&options, "gateway", NULL);
 	sandbox.seccomp_mode = options.seccomp_mode;
 	result = sandbox_enter_and_report(&sandbox, prepare, &gateway, &err);

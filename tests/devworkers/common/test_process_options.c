@@ -52,6 +52,19 @@ static void everything_given_is_taken(void **state)
 	assert_true(options.log_json);
 }
 
+static void help_and_version_are_answered(void **state)
+{
+	static char questions[][16] = {"--help", "--version"};
+	struct process_options options;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
+		char *arguments[] = {(char[]){"/folder/bulkhead-x"}, questions[i], NULL};
+
+		assert_int_equal(parse(&options, arguments, 2), 1);
+	}
+}
+
 static void a_mistake_is_refused(void **state)
 {
 	static char mistakes[][24] = {"--log-level=4", "--log-level=",	 "--log-level=33",
@@ -72,6 +85,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_given_means_the_safe_defaults),
 		cmocka_unit_test(everything_given_is_taken),
+		cmocka_unit_test(help_and_version_are_answered),
 		cmocka_unit_test(a_mistake_is_refused),
 	};
 
