@@ -142,6 +142,32 @@ static inline void disk_stop(struct disk *disk)
 	close(disk->fd);
 }
 
+/* Set-up and tear-down of a cmocka test; *state is the struct disk. */
+static inline int disk_set_up(void **state, const struct disk_options *options)
+{
+	static struct disk disk;
+
+	*state = &disk;
+	disk_start(&disk, options);
+	return 0;
+}
+
+static inline int disk_set_up_uring(void **state)
+{
+	return disk_set_up(state, &(const struct disk_options){0});
+}
+
+static inline int disk_set_up_threads(void **state)
+{
+	return disk_set_up(state, &(const struct disk_options){.threads = true});
+}
+
+static inline int disk_tear_down(void **state)
+{
+	disk_stop(*state);
+	return 0;
+}
+
 static inline uint8_t *disk_data(const struct disk *disk)
 {
 	return guest_ram_at(&disk->ram, disk->data_gpa);

@@ -6,32 +6,6 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-static int start_uring(void **state)
-{
-	static struct disk disk;
-	const struct disk_options options = {0};
-
-	*state = &disk;
-	disk_start(&disk, &options);
-	return 0;
-}
-
-static int start_threads(void **state)
-{
-	static struct disk disk;
-	const struct disk_options options = {.threads = true};
-
-	*state = &disk;
-	disk_start(&disk, &options);
-	return 0;
-}
-
-static int stop(void **state)
-{
-	disk_stop(*state);
-	return 0;
-}
-
 /* ---- configuration ------------------------------------------------------------------------- */
 
 struct refusal {
@@ -351,8 +325,8 @@ static void pages_that_reads_fill_are_logged(void **state)
 }
 
 #define BOTH(test)                                                                                 \
-	cmocka_unit_test_setup_teardown(test, start_uring, stop),                                  \
-		cmocka_unit_test_setup_teardown(test, start_threads, stop)
+	cmocka_unit_test_setup_teardown(test, disk_set_up_uring, disk_tear_down),                  \
+		cmocka_unit_test_setup_teardown(test, disk_set_up_threads, disk_tear_down)
 
 int main(void)
 {

@@ -2,50 +2,15 @@
 /* Requests to a real worker, good and bad, with each engine. */
 #include "tests/devworkers/blk/disk_fixture.h"
 
-static int start_uring(void **state)
-{
-	static struct disk disk;
-	const struct disk_options options = {0};
-
-	*state = &disk;
-	disk_start(&disk, &options);
-	return 0;
-}
-
-static int start_threads(void **state)
-{
-	static struct disk disk;
-	const struct disk_options options = {.threads = true};
-
-	*state = &disk;
-	disk_start(&disk, &options);
-	return 0;
-}
-
 static int start_read_only(void **state)
 {
-	static struct disk disk;
-	const struct disk_options options = {.read_only = true};
-
-	*state = &disk;
-	disk_start(&disk, &options);
-	return 0;
+	return disk_set_up(state, &(const struct disk_options){.read_only = true});
 }
 
 static int start_without_flush(void **state)
 {
-	static struct disk disk;
-	const struct disk_options options = {.refuse = UINT64_C(1) << VIRTIO_BLK_F_FLUSH};
-
-	*state = &disk;
-	disk_start(&disk, &options);
-	return 0;
-}
-
-static int stop(void **state)
-{
-	disk_stop(*state);
-	return 0;
+	return disk_set_up(
+		state, &(const struct disk_options){.refuse = UINT64_C(1) << VIRTIO_BLK_F_FLUSH});
 }
 
 static void read_returns_the_image(void **state)
@@ -346,8 +311,8 @@ static void driver_without_flush_can_write_and_zero(void **state)
 }
 
 #define BOTH(test)                                                                                 \
-	cmocka_unit_test_setup_teardown(test, start_uring, stop),                                  \
-		cmocka_unit_test_setup_teardown(test, start_threads, stop)
+	cmocka_unit_test_setup_teardown(test, disk_set_up_uring, disk_tear_down),                  \
+		cmocka_unit_test_setup_teardown(test, disk_set_up_threads, disk_tear_down)
 
 int main(void)
 {
@@ -370,9 +335,9 @@ int main(void)
 		BOTH(broken_ring_needs_a_reset_even_with_requests_in_flight),
 		BOTH(shrunk_image_is_an_io_error),
 		cmocka_unit_test_setup_teardown(read_only_disk_is_never_written, start_read_only,
-						stop),
+						disk_tear_down),
 		cmocka_unit_test_setup_teardown(driver_without_flush_can_write_and_zero,
-						start_without_flush, stop),
+						start_without_flush, disk_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,17 +24,6 @@
 
 static char output[65536];
 
-static int set_up(void **state)
-{
-	*state = fake_core_start();
-	return *state ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	return fake_core_stop(*state) ? 0 : -1;
-}
-
 static void take_output(int fd)
 {
 	size_t used = 0;
@@ -243,7 +232,7 @@ static void a_directory_becomes_an_absolute_url(void **state)
 	free(url);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_core_set_up, fake_core_tear_down)
 
 int main(void)
 {

@@ -401,3 +401,14 @@ void fake_core_event(struct fake_core *core, Bulkhead__Control__EventKind kind, 
 	pthread_mutex_unlock(&core->lock);
 	core_wake(core);
 }
+
+int fake_core_set_up(void **state)
+{
+	*state = fake_core_start();
+	return *state ? 0 : -1;
+}
+
+int fake_core_tear_down(void **state)
+{
+	return fake_core_stop(*state) ? 0 : -1;
+}

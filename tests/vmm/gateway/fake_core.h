@@ -29,6 +29,10 @@ struct fake_core *fake_core_start(void);
 /* The gateway must end by itself, with status 0. Returns whether it did; *core is NULL then. */
 bool fake_core_stop(struct fake_core *core);
 
+/* Both as set-up and tear-down of a cmocka test; *state is the struct fake_core. */
+int fake_core_set_up(void **state);
+int fake_core_tear_down(void **state);
+
 const char *fake_core_path(const struct fake_core *core, enum fake_socket socket);
 pid_t fake_core_gateway_pid(const struct fake_core *core);
 

@@ -2,10 +2,6 @@
 /* The wire: HTTP as clients send it, against the real gateway in its sandbox. */
 #include <errno.h>
 #include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,41 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "tests/vmm/gateway/fake_core.h"
-#include "tests/vmm/gateway/raw_client.h"
-
-#define MESSAGE(name) BULKHEAD__CONTROL__MESSAGE_TYPE__MESSAGE_##name
-#define PING	      "GET /api/v1/vmm.ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
-#define CONFIG	      "{\"payload\":{\"kernel\":\"/k\"}}"
-
-static char response[65536];
-
-static int set_up(void **state)
-{
-	*state = fake_core_start();
-	return *state ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	return fake_core_stop(*state) ? 0 : -1;
-}
-
-static int http(struct fake_core *core)
-{
-	int fd = client_connect(fake_core_path(core, FAKE_HTTP));
-
-	assert_true(fd >= 0);
-	return fd;
-}
-
-static int request(struct fake_core *core, const char *method, const char *name, const char *body)
-{
-	return client_request(fake_core_path(core, FAKE_HTTP), method, name, body, response,
-			      sizeof(response));
-}
+#include "tests/vmm/gateway/http_fixture.h"
 
 static void a_ping_is_answered_with_version_and_pid(void **state)
 {
@@ -266,7 +228,7 @@ static void errors_of_the_core_get_their_status(void **state)
 	}
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_core_set_up, fake_core_tear_down)
 
 int main(void)
 {

@@ -23,17 +23,6 @@
 
 static char line[200000];
 
-static int set_up(void **state)
-{
-	*state = fake_core_start();
-	return *state ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	return fake_core_stop(*state) ? 0 : -1;
-}
-
 static const char *next_line(int fd)
 {
 	assert_int_equal(client_line(fd, line, sizeof(line), CLIENT_TIMEOUT_MS), 1);
@@ -361,7 +350,7 @@ static void a_half_closed_client_gets_its_answers(void **state)
 	close(fd);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_core_set_up, fake_core_tear_down)
 
 int main(void)
 {
