@@ -119,13 +119,10 @@ static int run_round(struct bench *bench, struct error *err)
 	if (command(bench, SNAPSHOT, "vm.snapshot", url, err) < 0 ||
 	    command(bench, DELETE, "vm.delete", NULL, err) < 0)
 		return err->code;
-	/* What is measured is not the kernel's time to close the disk's files. */
-	bench_machine_wait_disk(bench->disk);
 	(void)snprintf(url, sizeof(url), "{\"source_url\":\"file://%s\"}", bench->snapshot);
 	if (command(bench, RESTORE, "vm.restore", url, err) < 0 ||
 	    command(bench, DELETE, "vm.delete", NULL, err) < 0)
 		return err->code;
-	bench_machine_wait_disk(bench->disk);
 	return bench_folder_remove(bench->snapshot, err);
 }
 

@@ -12,8 +12,8 @@
 #include "ipc/error.h"
 
 /*
- * Lock all of fd: shared when read_only, else exclusive. -EBUSY: "PATH is in use by another VM or
- * process", with its pid where the kernel tells (it does not for locks of this kind).
+ * Lock all of fd: shared when read_only, else exclusive. At once: -ETXTBSY, "PATH is in use by
+ * another VM or process", with its pid where the kernel tells (it does not for locks of this kind).
  */
 int disk_lock_take(int fd, const char *path, bool read_only, struct error *err);
 

@@ -25,20 +25,6 @@
 
 #define TYPE_BIT(mode) (1U << ((mode) >> 12))
 
-static const char *const kind_names[] = {
-	[BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_KVM] = "kvm",
-	[BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_FILE_READ] = "file",
-	[BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_DISK] = "disk",
-	[BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_CHARACTER] = "source",
-	[BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_OUTPUT_FILE] = "output",
-	[BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_LISTEN_SOCKET] = "socket",
-	[BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_PTY] = "pty",
-	[BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_MEMORY_FILE] = "memory",
-	[BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_USERFAULTFD] = "userfaultfd",
-	[BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_DIRECTORY_READ] = "directory",
-	[BULKHEAD__BROKER__RESOURCE_KIND__RESOURCE_DIRECTORY_CREATE] = "directory",
-};
-
 /* Open, and insist on one of the file types in type_bits ("what" for the message). */
 static int file_open(const char *path, int flags, unsigned type_bits, const char *what,
 		     struct error *err)
@@ -182,19 +168,16 @@ static int resource_open_kind(struct resource *resource, char *pty_path, struct 
 	}
 }
 
-/* "disk:root" -> `disk "root"`; other ids are shown with their kind. */
+/* "disk:root" -> `disk "root"`; other ids say what it is by themselves. */
 static void resource_error_prefix(const struct resource *resource, struct error *err)
 {
-	const char *kind = kind_names[resource->kind];
-	size_t length = strlen(kind);
-	const char *name = resource->id;
+	const char *name = strchr(resource->id, ':');
 
-	if (strncmp(name, kind, length) == 0 && name[length] == ':')
-		name += length + 1;
-	if (strcmp(name, kind) == 0)
-		(void)error_prefix(err, "%s", name);
+	if (name)
+		(void)error_prefix(err, "%.*s \"%s\"", (int)(name - resource->id), resource->id,
+				   name + 1);
 	else
-		(void)error_prefix(err, "%s \"%s\"", kind, name);
+		(void)error_prefix(err, "%s", resource->id);
 }
 
 int resource_open(struct resource *resource, char *pty_path, struct error *err)

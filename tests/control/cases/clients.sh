@@ -118,16 +118,10 @@ case_sixty_four_curls_at_once() {
 	wait_for 20 eval '[ "$(cat "$dir"/code.* | grep -c 200)" = 64 ]' || fail "$(sort "$dir"/code.* | uniq -c)"
 }
 
-# Not a matter of time: the answers come before that of the operation.
-case_other_clients_are_answered_while_a_machine_starts() {
-	needs_kvm
+# Boot, and meanwhile ask: not a matter of time, the answers come before that of the operation.
+boots_and_answers() { # STATUS
 	local answers=0 name
-	truncate -s 16M "$dir/disk"
-	start
-	expect "create" "$(api PUT vm.create "$(config |
-		sed 's/"cpus":{[^}]*}/"cpus":{"boot_vcpus":8,"max_vcpus":8}/
-		     s/"memory":{[^}]*}/"memory":{"size":1073741824,"prefault":true}/')")$(answer)" 204
-	curl -s -o /dev/null -w '%{http_code}' --max-time 20 --unix-socket "$dir/api" -X PUT \
+	curl -s -o "$dir/boot-answer" -w '%{http_code}' --max-time 20 --unix-socket "$dir/api" -X PUT \
 		http://localhost/api/v1/vm.boot >"$dir/booted" &
 	while [ ! -s "$dir/booted" ]; do
 		for name in vmm.ping vm.info vm.counters; do
@@ -135,8 +129,34 @@ case_other_clients_are_answered_while_a_machine_starts() {
 			[ -s "$dir/booted" ] || answers=$((answers + 1))
 		done
 	done
-	expect "boot" "$(cat "$dir/booted")" 204
-	[ "$answers" -ge 4 ] || fail "$answers answers while the machine was being made"
+	expect "boot" "$(cat "$dir/booted")" "$1"
+	[ "$answers" -ge 4 ] || fail "$answers answers meanwhile"
+}
+
+case_other_clients_are_answered_while_a_machine_starts() {
+	needs_kvm
+	truncate -s 16M "$dir/disk"
+	start
+	expect "create" "$(api PUT vm.create "$(config |
+		sed 's/"cpus":{[^}]*}/"cpus":{"boot_vcpus":8,"max_vcpus":8}/
+		     s/"memory":{[^}]*}/"memory":{"size":1073741824,"prefault":true}/')")$(answer)" 204
+	boots_and_answers 204
+}
+
+case_other_clients_are_answered_while_a_disk_is_waited_for() {
+	needs_kvm
+	created
+	"$build/bin/bulkhead" --kernel "$build/guests/first.elf" --disk path="$dir/disk" --serial file="$dir/other" \
+		--console off </dev/null >"$dir/other-log" 2>&1 &
+	local other=$!
+	wait_for 10 test -s "$dir/other" || fail "the other machine does not start: $(cat "$dir/other-log")"
+	(boots_and_answers 500)
+	local status=$?
+	kill -TERM "$other"
+	wait "$other"
+	[ "$status" = 0 ] || exit "$status"
+	contains "answer" "$(cat "$dir/boot-answer")" "$dir/disk is in use by another VM"
+	expect "boot when it is free" "$(api PUT vm.boot)$(answer)" 204
 }
 
 case_a_killed_gateway_is_followed_by_another_and_the_guest_goes_on() {

@@ -240,7 +240,7 @@ static void two_writers_of_one_disk_exclude_each_other(void **state)
 	assert_int_equal(declare(fixture, "disk:b", KIND(DISK), fixture->path, false, 0), 0);
 	first = open_id(fixture, "disk:a");
 	assert_true(first >= 0);
-	assert_int_equal(open_id(fixture, "disk:b"), -EBUSY);
+	assert_int_equal(open_id(fixture, "disk:b"), -ETXTBSY);
 	assert_non_null(strstr(fixture->err.message, "is in use by another VM or process"));
 	assert_ptr_equal(strstr(fixture->err.message, "disk \"b\": "), fixture->err.message);
 	close(first);
@@ -260,7 +260,7 @@ static void readers_share_a_disk_and_exclude_writers(void **state)
 	first = open_id(fixture, "disk:a");
 	second = open_id(fixture, "disk:a");
 	assert_true(first >= 0 && second >= 0);
-	assert_int_equal(open_id(fixture, "disk:w"), -EBUSY);
+	assert_int_equal(open_id(fixture, "disk:w"), -ETXTBSY);
 	close(first);
 	close(second);
 }
@@ -276,7 +276,7 @@ static void a_lock_of_another_kind_is_named_with_its_pid(void **state)
 	holder = open(fixture->path, O_RDWR);
 	assert_int_equal(fcntl(holder, F_SETLK, &lock), 0);
 	assert_int_equal(declare(fixture, "disk:d", KIND(DISK), fixture->path, false, 0), 0);
-	assert_int_equal(open_id(fixture, "disk:d"), -EBUSY);
+	assert_int_equal(open_id(fixture, "disk:d"), -ETXTBSY);
 	(void)snprintf(expected, sizeof(expected), "(pid %d)", getpid());
 	assert_non_null(strstr(fixture->err.message, expected));
 	close(holder);
@@ -403,7 +403,7 @@ static void a_memory_file_is_made_as_large_as_declared_and_locked(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(fstat(fd, &status), 0);
 	assert_int_equal(status.st_size, 1U << 20);
-	assert_int_equal(open_id(fixture, "memory"), -EBUSY);
+	assert_int_equal(open_id(fixture, "memory"), -ETXTBSY);
 	close(fd);
 }
 

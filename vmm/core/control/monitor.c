@@ -85,6 +85,7 @@ enum monitor_exit monitor_exit_status(enum vm_end why, const struct error *failu
 	case -ENOTDIR:
 	case -ENOEXEC:
 	case -EBUSY:
+	case -ETXTBSY:
 	case -EEXIST:
 	case -EADDRINUSE:
 	case -ENAMETOOLONG:

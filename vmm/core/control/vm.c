@@ -149,7 +149,9 @@ struct vm *vm_new(const struct vm_options *options, struct error *err)
 	}
 	vm->options = *options;
 	vm->state = VM_CREATED;
-	vm->files = (struct vm_files){-1, -1, -1, -1, -1, -1, -1};
+	vm->files = (struct vm_files){-1, -1, -1, -1, {0}, -1, -1, -1};
+	for (unsigned i = 0; i < VM_MAX_DEVICES; i++)
+		vm->files.disks[i] = -1;
 	pthread_mutex_init(&vm->event_lock, NULL);
 	vm->parked_task = (struct task){.run = vm_on_parked, .opaque = vm};
 	vm->event_task = (struct task){.run = vm_on_event, .opaque = vm};
@@ -160,7 +162,8 @@ struct vm *vm_new(const struct vm_options *options, struct error *err)
 		return NULL;
 	}
 	uv_timer_init(options->loop, &vm->park_timer);
-	vm->park_timer.data = vm;
+	uv_timer_init(options->loop, &vm->lock_timer);
+	vm->park_timer.data = vm->lock_timer.data = vm;
 	vm->config = options->config;
 	vm->device_context = (struct worker_device_context){
 		.loop = options->loop,
@@ -201,10 +204,11 @@ void vm_destroy(struct vm *vm, void (*gone)(void *opaque), void *opaque)
 	vm->gone_opaque = opaque;
 	task_cancel(&vm->tasks, &vm->parked_task);
 	task_cancel(&vm->tasks, &vm->event_task);
-	vm->open_handles = 2;
+	vm->open_handles = 3;
 	vm->tasks.async.data = vm;
 	uv_close((uv_handle_t *)&vm->tasks.async, vm_on_handle_closed);
 	uv_close((uv_handle_t *)&vm->park_timer, vm_on_handle_closed);
+	uv_close((uv_handle_t *)&vm->lock_timer, vm_on_handle_closed);
 }
 
 int vm_pause(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
@@ -331,6 +335,7 @@ static void vm_end_now(struct vm *vm)
 {
 	vm->ending = true;
 	uv_timer_stop(&vm->park_timer);
+	uv_timer_stop(&vm->lock_timer);
 	on_demand_memory_abandon(vm);
 	/* Threads are stopped and joined first: nothing of the guest's runs while its devices go.
 	 */

@@ -9,6 +9,9 @@
 #include "vmm/core/control/vm_parts.h"
 #include "vmm/core/snapshot/on_demand_memory.h"
 
+#define FIRST_LOCK_PAUSE_MS 1U
+#define LAST_LOCK_PAUSE_MS  256U /* half a second in all */
+
 /* ---- devices
  * ------------------------------------------------------------------------------------------ */
 
@@ -123,22 +126,58 @@ static void vm_on_made(struct vm *vm, const struct error *err)
  */
 static int vm_start_all(struct vm *vm, struct error *err)
 {
-	int result = 0;
+	if (vm_resources_open(vm, err) < 0 || vm_create_memory(vm, err) < 0 ||
+	    vm_devices_start(vm, err) < 0 ||
+	    (vm->restore && vm_restore_start_memory(vm, err) < 0) || vm_create_platform(vm, err) < 0)
+		return err->code;
+	return 0;
+}
+
+static void vm_on_lock_timer(uv_timer_t *timer);
+
+/*
+ * A VM that has just ended may hold its locks a little longer than it lives: the kernel closes the
+ * files of an io_uring instance after its process is gone. That is worth some tries, with pauses
+ * that double. 1: there will be another one; 0: everything has begun.
+ */
+static int vm_start_try(struct vm *vm, struct error *err)
+{
+	int result;
 
 	vm->starting = true;
 	vm->start_failure = (struct error)ERROR_INIT;
-	if (vm_resources_declare(vm, err) < 0 ||
-	    (vm->options.seal_broker && broker_seal(vm->options.broker, err) < 0) ||
-	    vm_resources_open(vm, err) < 0 || vm_create_memory(vm, err) < 0 ||
-	    vm_devices_start(vm, err) < 0 ||
-	    (vm->restore && vm_restore_start_memory(vm, err) < 0) || vm_create_platform(vm, err) < 0)
-		result = err->code;
+	result = vm_resources_open_locked(vm, err);
+	if (result == -ETXTBSY && vm->lock_pause_ms <= LAST_LOCK_PAUSE_MS) {
+		uv_timer_start(&vm->lock_timer, vm_on_lock_timer, vm->lock_pause_ms, 0);
+		vm->lock_pause_ms *= 2;
+		result = 1;
+	} else if (result == 0) {
+		result = vm_start_all(vm, err);
+	}
 	vm->starting = false;
-	if (result == 0 && vm->start_failure.code) {
+	if (result >= 0 && vm->start_failure.code) {
 		*err = vm->start_failure;
 		result = err->code;
 	}
+	if (result == 0)
+		vm_machine_make(vm, vm_on_made);
 	return result;
+}
+
+static void vm_on_lock_timer(uv_timer_t *timer)
+{
+	struct vm *vm = timer->data;
+	struct error err = ERROR_INIT;
+
+	if (vm_start_try(vm, &err) < 0)
+		vm_boot_fail(vm, &err);
+}
+
+static int vm_start_declare(struct vm *vm, struct error *err)
+{
+	if (vm_resources_declare(vm, err) < 0)
+		return err->code;
+	return vm->options.seal_broker ? broker_seal(vm->options.broker, err) : 0;
 }
 
 int vm_start_machine(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
@@ -152,12 +191,12 @@ int vm_start_machine(struct vm *vm, vm_done_fn done, void *opaque, struct error 
 	vm_enter_state(vm, VM_BOOTING);
 	/* One more than there are devices: the machine. */
 	vm->devices_waited_for = 1;
-	if (vm_start_all(vm, err) < 0) {
+	vm->lock_pause_ms = FIRST_LOCK_PAUSE_MS;
+	if (vm_start_declare(vm, err) < 0 || vm_start_try(vm, err) < 0) {
 		vm->done = NULL;
 		(void)vm_shutdown(vm, VM_END_FAILURE, err);
 		return err->code;
 	}
-	vm_machine_make(vm, vm_on_made);
 	return 0;
 }
 

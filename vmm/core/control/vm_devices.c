@@ -76,21 +76,17 @@ static int vm_device_start(struct vm *vm, const char *kind_name, const char *id,
 	return 0;
 }
 
-static int vm_device_start_disk(struct vm *vm, const Bulkhead__Config__Disk *disk,
+/* fd: the image; taken in every case. */
+static int vm_device_start_disk(struct vm *vm, const Bulkhead__Config__Disk *disk, int fd,
 				struct error *err)
 {
 	Bulkhead__Blk__Config config = BULKHEAD__BLK__CONFIG__INIT;
-	char resource[96];
-	int fd;
 
 	config.read_only = disk->read_only;
 	config.direct = disk->direct;
 	config.num_queues = disk->num_queues;
 	config.queue_size = disk->queue_size;
 	config.serial = disk->serial;
-	(void)snprintf(resource, sizeof(resource), "disk:%s", disk->id);
-	if (vm_resources_open_one(vm, resource, NULL, 0, &fd, err) < 0)
-		return error_prefix(err, "disk \"%s\"", disk->id);
 	return vm_device_start(vm, "blk", disk->id, &config.base, &fd, 1, err);
 }
 
@@ -103,7 +99,7 @@ static int vm_device_start_rng(struct vm *vm, const Bulkhead__Config__Rng *rng, 
 	config.has_source =
 		strcmp(rng->src, "/dev/urandom") != 0 && strcmp(rng->src, "/dev/random") != 0;
 	if (config.has_source && vm_resources_open_one(vm, "rng", NULL, 0, &fd, err) < 0)
-		return error_prefix(err, "rng");
+		return err->code;
 	return vm_device_start(vm, "rng", rng->id, &config.base, &fd, config.has_source, err);
 }
 
@@ -130,7 +126,7 @@ static int vm_device_start_console(struct vm *vm, const Bulkhead__Config__Consol
 		fd_count = 2;
 	} else if (console->mode != BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_NULL) {
 		if (vm_resources_open_one(vm, "console", path, sizeof(path), &fds[0], err) < 0)
-			return error_prefix(err, "console");
+			return err->code;
 		fd_count = 1;
 	}
 	if (path[0])
@@ -143,7 +139,8 @@ int vm_devices_start(struct vm *vm, struct error *err)
 	const Bulkhead__Config__Vm *config = vm->config;
 
 	for (size_t i = 0; i < config->n_disks; i++)
-		if (vm_device_start_disk(vm, config->disks[i], err) < 0)
+		if (vm_device_start_disk(vm, config->disks[i], fd_steal(&vm->files.disks[i]), err) <
+		    0)
 			return err->code;
 	if (config->rng && vm_device_start_rng(vm, config->rng, err) < 0)
 		return err->code;

@@ -29,7 +29,8 @@ struct vm_files {
 	int kernel;
 	int initramfs;
 	int memory;
-	int serial_input; /* terminal, pty or listening socket */
+	int disks[VM_MAX_DEVICES]; /* in the configuration's order, until their workers have them */
+	int serial_input;	   /* terminal, pty or listening socket */
 	int serial_output;
 	int userfaultfd; /* /dev/userfaultfd, for a restore on demand */
 };
@@ -52,6 +53,8 @@ struct vm {
 
 	struct task_queue tasks;
 	uv_timer_t park_timer;	 /* they are given so long */
+	uv_timer_t lock_timer;	 /* a file that is still locked is tried again */
+	unsigned lock_pause_ms;	 /* before the next try */
 	struct task parked_task; /* all vCPUs are parked */
 	struct task event_task;	 /* the guest did something that is the loop's to handle */
 
@@ -96,7 +99,7 @@ struct vm {
 
 	struct snapshot *snapshot; /* being taken; NULL: none */
 	struct snapshot_status snapshot_status;
-	bool end_after_work; /* threads of the pool are at work; then it ends */
+	bool end_after_work;	 /* threads of the pool are at work; then it ends */
 	struct restore *restore; /* being done; NULL: none */
 
 	/* snapshot/on_demand_memory.c */
@@ -148,8 +151,10 @@ int vm_start_machine(struct vm *vm, vm_done_fn done, void *opaque, struct error 
 /* vm.c: stop all vCPUs; vm_on_parked() or, after VM_PARK_TIMEOUT_MS, a failure follows. */
 void vm_park(struct vm *vm);
 
-/* vm_resources.c: declare everything to the broker and open what the core itself holds. */
+/* vm_resources.c: declare everything to the broker; open what one VM at a time may have (-ETXTBSY:
+ * another has it; ask again, what is open stays open); open what else the core itself holds. */
 int vm_resources_declare(struct vm *vm, struct error *err);
+int vm_resources_open_locked(struct vm *vm, struct error *err);
 int vm_resources_open(struct vm *vm, struct error *err);
 int vm_resources_open_one(struct vm *vm, const char *id, char *path, size_t path_bytes, int *fd,
 			  struct error *err);

@@ -78,13 +78,10 @@ static int vm_resources_open_payload(struct vm *vm, struct error *err)
 {
 	const Bulkhead__Config__Payload *payload = vm->config->payload;
 
-	if (payload->kernel[0] &&
-	    vm_resources_open_one(vm, "kernel", NULL, 0, &vm->files.kernel, err) < 0)
-		error_prefix(err, "kernel");
-	else if (payload->initramfs[0] &&
-		 vm_resources_open_one(vm, "initramfs", NULL, 0, &vm->files.initramfs, err) < 0)
-		error_prefix(err, "initramfs");
-	else
+	if ((!payload->kernel[0] ||
+	     vm_resources_open_one(vm, "kernel", NULL, 0, &vm->files.kernel, err) == 0) &&
+	    (!payload->initramfs[0] ||
+	     vm_resources_open_one(vm, "initramfs", NULL, 0, &vm->files.initramfs, err) == 0))
 		return 0;
 	if (!vm->restore)
 		return err->code;
@@ -93,19 +90,35 @@ static int vm_resources_open_payload(struct vm *vm, struct error *err)
 	return 0;
 }
 
-int vm_resources_open(struct vm *vm, struct error *err)
+int vm_resources_open_locked(struct vm *vm, struct error *err)
 {
 	const Bulkhead__Config__Vm *config = vm->config;
+	char resource[96];
 
+	if (config->n_disks > VM_MAX_DEVICES)
+		return error_set(err, -E2BIG, "more than %d disks", VM_MAX_DEVICES);
+	for (size_t i = 0; i < config->n_disks; i++) {
+		const char *id = config->disks[i]->id;
+
+		(void)snprintf(resource, sizeof(resource), "disk:%s", id);
+		if (vm->files.disks[i] < 0 &&
+		    vm_resources_open_one(vm, resource, NULL, 0, &vm->files.disks[i], err) < 0)
+			return err->code;
+	}
+	if (config->memory->file[0] && vm->files.memory < 0 &&
+	    vm_resources_open_one(vm, "memory", NULL, 0, &vm->files.memory, err) < 0)
+		return err->code;
+	return 0;
+}
+
+int vm_resources_open(struct vm *vm, struct error *err)
+{
 	if (vm_resources_open_one(vm, "kvm", NULL, 0, &vm->files.kvm, err) < 0)
 		return err->code;
 	if (vm_resources_open_payload(vm, err) < 0)
 		return err->code;
-	if (config->memory->file[0] &&
-	    vm_resources_open_one(vm, "memory", NULL, 0, &vm->files.memory, err) < 0)
-		return error_prefix(err, "guest memory");
 	if (vm_resources_open_serial(vm, err) < 0)
-		return error_prefix(err, "serial");
+		return err->code;
 	if (vm_restore_is_on_demand(vm) &&
 	    vm_resources_open_one(vm, "userfaultfd", NULL, 0, &vm->files.userfaultfd, err) < 0)
 		return error_prefix(err, "memory on demand");
@@ -119,6 +132,8 @@ void vm_resources_close(struct vm *vm)
 	fd_close(&vm->files.kernel);
 	fd_close(&vm->files.initramfs);
 	fd_close(&vm->files.memory);
+	for (unsigned i = 0; i < VM_MAX_DEVICES; i++)
+		fd_close(&vm->files.disks[i]);
 	fd_close(&vm->files.serial_input);
 	fd_close(&vm->files.serial_output);
 	fd_close(&vm->files.userfaultfd);

@@ -282,6 +282,9 @@ static void spawn_end_unwanted(struct broker_client *client, const Bulkhead__Bro
 {
 	struct error err = ERROR_INIT;
 
+	/* A broker that was told to end ends them all, and reads no more. */
+	if (client->ending)
+		return;
 	if (broker_kill(client, reply->pid, &err) < 0)
 		log_error("cannot kill process %d, which is not wanted any more: %s", reply->pid,
 			  err.message);
