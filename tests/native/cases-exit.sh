@@ -121,6 +121,58 @@ case_exit_serial_socket_taken() {
 	[ "$(cat "$T/socket")" = precious ] || fail "the file was touched"
 }
 
+case_exit_log_file_is_a_fifo_that_nobody_reads() {
+	mkfifo "$T/fifo"
+	expect_refusal 2 "--log-file $T/fifo: No such device" --kernel "$(guest smoke)" --log-file "$T/fifo"
+}
+
+case_exit_kvm_is_not_ours() {
+	[ "$(id -u)" = 0 ] || skip "not root"
+	local status=0
+	setpriv --reuid 65534 --regid 65534 --clear-groups timeout 60 "$bulkhead" --kernel "$(guest smoke)" \
+		</dev/null >"$T/out" 2>"$T/err" || status=$?
+	expect_text err 'kvm: open /dev/kvm: Permission denied|Permission denied'
+	[ $status -eq 3 ] || fail "status $status"
+}
+
+# The broker's word about a program reaches the operator, whatever the dead program's socket did meanwhile.
+case_exit_worker_is_no_program() {
+	local status=0 folder=$T/bin
+	mkdir "$folder"
+	cp "$(dirname "$bulkhead")"/bulkhead "$(dirname "$bulkhead")"/bulkhead-broker "$folder"
+	disk_make "$T/disk"
+	timeout 60 "$folder/bulkhead" --kernel "$(guest smoke)" --disk path="$T/disk" </dev/null >"$T/out" 2>"$T/err" || status=$?
+	expect_text err 'bulkhead-blk is not installed'
+	[ $status -eq 3 ] || fail "none: status $status"
+	status=0
+	echo "no program" >"$folder/bulkhead-blk"
+	chmod 755 "$folder/bulkhead-blk"
+	timeout 60 "$folder/bulkhead" --kernel "$(guest smoke)" --disk path="$T/disk" </dev/null >"$T/out" 2>"$T/err" || status=$?
+	expect_text err 'blk "disk0": exec bulkhead-blk: Exec format error'
+	[ $status -eq 3 ] || fail "nonsense: status $status"
+}
+
+case_exit_memory_file_without_room() {
+	[ "$(id -u)" = 0 ] || skip "not root"
+	mkdir "$T/small"
+	mount -t tmpfs -o size=64k none "$T/small" || skip "no tmpfs can be mounted"
+	vm_run --kernel "$(guest smoke)" --memory size=64M,file="$T/small/memory"
+	umount "$T/small"
+	expect_status 3
+	expect_text err "memory: $T/small/memory needs 64 MiB more"
+}
+
+# A file that may grow no more is an error of the write, not the end of a process.
+case_exit_files_with_a_limit() {
+	head -c 1048000 /dev/zero >"$T/serial"
+	(ulimit -f 1024 && vm_run --kernel "$(guest watch)" --memory size=16M,file="$T/memory" --cmdline ticks=1 && expect_status 2)
+	expect_text err "memory: size $T/memory: File too large"
+	truncate -s 16M "$T/memory"
+	(ulimit -f 1024 && vm_run --kernel "$(guest watch)" --memory size=16M,file="$T/memory" \
+		--cmdline "ticks=300 interval_us=1000" --serial file="$T/serial" && expect_status 0)
+	expect_text err "serial port: File too large"
+}
+
 case_exit_log_file_cannot_be_opened() {
 	expect_refusal 2 '--log-file /nowhere/log: No such' --kernel "$(guest smoke)" --log-file /nowhere/log
 }

@@ -121,7 +121,8 @@ vm_start() {
 
 # Like vm_start with the guest that asks its devices again and again; returns when it does.
 watch_start() {
-	vm_start --kernel "$(guest watch)" --memory size=32M "$@"
+	case " $*" in *" --memory "*) ;; *) set -- --memory size=32M "$@" ;; esac
+	vm_start --kernel "$(guest watch)" "$@"
 	wait_until 30 grep -q '^TICK 0.*;$' "$T/out" || fail "the guest does not come up: $(tail -n 1 "$T/err")"
 }
 

@@ -22,7 +22,8 @@
 
 static void leave_terminal(void)
 {
-	const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2};
+	const int ignored[] = {SIGINT,	SIGTERM, SIGHUP,  SIGQUIT,
+			       SIGPIPE, SIGXFSZ, SIGUSR1, SIGUSR2};
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		(void)signal(ignored[i], SIG_IGN);

@@ -107,7 +107,9 @@ static int option_apply(struct broker_options *options, int code, const char *te
 		options->worker_folder = text;
 		return 0;
 	case OPTION_UID_RANGE:
-		return uid_range_parse(text, &options->uid_base, &options->uid_count, err);
+		if (uid_range_parse(text, &options->uid_base, &options->uid_count, err) < 0)
+			return error_prefix(err, "--uid-range %s", text);
+		return 0;
 	case OPTION_UID_LOCK:
 		options->uid_lock_path = text;
 		return 0;

@@ -46,14 +46,20 @@ static int child_place_fds(const struct process_recipe *recipe, int launch_fd, s
 	return 0;
 }
 
-/* The broker ignores and blocks signals; a new process shall not. */
+/*
+ * The broker ignores and blocks signals; a new process shall not, but for those that tell what the
+ * failing call tells as well: a guest could end its device by them.
+ */
 static void child_reset_signals(void)
 {
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	struct sigaction action = {.sa_handler = SIG_DFL};
 	sigset_t none;
 
 	for (int signal = 1; signal < NSIG; signal++)
 		(void)sigaction(signal, &action, NULL);
+	(void)sigaction(SIGPIPE, &ignore, NULL);
+	(void)sigaction(SIGXFSZ, &ignore, NULL);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -10,12 +10,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -24,6 +26,7 @@
 #include "vmm/broker/resource_socket.h"
 
 #define TYPE_BIT(mode) (1U << ((mode) >> 12))
+#define MIB	       UINT64_C(1048576)
 
 /* Open, and insist on one of the file types in type_bits ("what" for the message). */
 static int file_open(const char *path, int flags, unsigned type_bits, const char *what,
@@ -51,17 +54,50 @@ static int file_open(const char *path, int flags, unsigned type_bits, const char
 	return fd_steal(&fd);
 }
 
+/*
+ * The lock of a file is its inode's, and a block device can have several, in several places: one
+ * that is written is claimed from the kernel as well, which also keeps it from being mounted.
+ */
 static int disk_open(const struct resource *resource, struct error *err)
 {
 	int flags = (resource->read_only ? O_RDONLY : O_RDWR) | (resource->direct ? O_DIRECT : 0);
-	cleanup_fd int fd = file_open(resource->path, flags, TYPE_BIT(S_IFREG) | TYPE_BIT(S_IFBLK),
-				      "regular file or block device", err);
+	cleanup_fd int fd = -1;
+	struct stat status;
 	int rc;
 
+	if (!resource->read_only && stat(resource->path, &status) == 0 && S_ISBLK(status.st_mode))
+		flags |= O_EXCL;
+	fd = file_open(resource->path, flags, TYPE_BIT(S_IFREG) | TYPE_BIT(S_IFBLK),
+		       "regular file or block device", err);
+	if (fd == -EBUSY && (flags & O_EXCL))
+		return error_set(err, -ETXTBSY,
+				 "%s is in use by another VM or process, or is mounted",
+				 resource->path);
 	if (fd < 0)
 		return fd;
 	rc = disk_lock_take(fd, resource->path, resource->read_only, err);
 	return rc != 0 ? rc : fd_steal(&fd);
+}
+
+/*
+ * Memory that its file system has no room for would be a SIGBUS, some day. It is not reserved: what
+ * a guest does not touch takes no room. A file system without a limit says that it has 0 blocks.
+ */
+static int memory_file_check_space(const struct resource *resource, int fd,
+				   const struct stat *status, struct error *err)
+{
+	uint64_t there = (uint64_t)status->st_blocks * 512, needed, free_bytes;
+	struct statvfs room;
+
+	if (fstatvfs(fd, &room) != 0)
+		return error_set_errno(err, -errno, "statvfs %s", resource->path);
+	needed = resource->size_bytes > there ? resource->size_bytes - there : 0;
+	free_bytes = (uint64_t)room.f_bavail * room.f_frsize;
+	if (room.f_blocks == 0 || needed <= free_bytes)
+		return 0;
+	return error_set(err, -ENOSPC,
+			 "%s needs %" PRIu64 " MiB more, its file system has %" PRIu64 " MiB free",
+			 resource->path, (needed + MIB - 1) / MIB, free_bytes / MIB);
 }
 
 static int memory_file_open(const struct resource *resource, struct error *err)
@@ -78,6 +114,8 @@ static int memory_file_open(const struct resource *resource, struct error *err)
 		return rc;
 	if (fstat(fd, &status) != 0)
 		return error_set_errno(err, -errno, "stat %s", resource->path);
+	if (memory_file_check_space(resource, fd, &status, err) < 0)
+		return err->code;
 	if ((uint64_t)status.st_size < resource->size_bytes &&
 	    ftruncate(fd, (off_t)resource->size_bytes) != 0)
 		return error_set_errno(err, -errno, "size %s", resource->path);

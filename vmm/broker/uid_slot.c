@@ -12,29 +12,6 @@
 
 #include "ipc/cleanup.h"
 
-int uid_range_parse(const char *text, uint32_t *base, uint32_t *count, struct error *err)
-{
-	unsigned long long first, number;
-	char *end;
-
-	errno = 0;
-	first = strtoull(text, &end, 10);
-	if (errno || end == text || *end != ':' || text[0] == '-')
-		return error_set(err, -EINVAL, "uid range \"%s\": expected BASE:COUNT", text);
-	text = end + 1;
-	number = strtoull(text, &end, 10);
-	if (errno || end == text || *end || text[0] == '-')
-		return error_set(err, -EINVAL, "uid range: expected BASE:COUNT");
-	/* The last id, (uint32_t)-1, means "unchanged" to the kernel. */
-	if (first == 0 || number < UID_SLOT_IDS || number > UINT32_MAX ||
-	    first + number > UINT32_MAX)
-		return error_set(err, -ERANGE, "uid range %llu:%llu: not in 1..%u or less than %u",
-				 first, number, UINT32_MAX - 1, UID_SLOT_IDS);
-	*base = (uint32_t)first;
-	*count = (uint32_t)number;
-	return 0;
-}
-
 static int lock_file_open(const char *path, struct error *err)
 {
 	char folder[PATH_MAX];

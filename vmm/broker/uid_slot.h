@@ -12,9 +12,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "devworkers/common/uid_range.h"
 #include "ipc/error.h"
 
-#define UID_SLOT_IDS		64U
+#define UID_SLOT_IDS		UID_RANGE_MIN_COUNT
 #define UID_RANGE_DEFAULT_BASE	1879048192U
 #define UID_RANGE_DEFAULT_COUNT 1048576U
 #define UID_LOCK_DEFAULT_PATH	"/run/bulkhead/uid-range.lock"
@@ -29,9 +30,6 @@ struct uid_slot {
 	{                                                                                          \
 		.lock_fd = -1                                                                      \
 	}
-
-/* "BASE:COUNT": at least one slot, no id 0, no id (uint32_t)-1. */
-int uid_range_parse(const char *text, uint32_t *base, uint32_t *count, struct error *err);
 
 /*
  * Claim a free slot of [base, base + count). Creates the lock file (0600) and its folder when

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bulkhead: the core process of one virtual machine. docs/ARCHITECTURE.md says who does what. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +19,15 @@ static const struct {
 	{"inspect", inspect_main},
 };
 
+/* What was asked for and could not be written was not given. */
+static int finish(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	(void)fprintf(stderr, "bulkhead: standard output: %s\n", strerror(errno));
+	return status == MONITOR_EXIT_CLEAN ? MONITOR_EXIT_INTERNAL : status;
+}
+
 int main(int argc, char **argv)
 {
 	struct command_line line;
@@ -31,10 +41,10 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; argc > 1 && i < sizeof(subcommands) / sizeof(*subcommands); i++)
 		if (strcmp(argv[1], subcommands[i].name) == 0)
-			return subcommands[i].run(argc - 1, argv + 1);
+			return finish(subcommands[i].run(argc - 1, argv + 1));
 	result = command_line_parse(argc, argv, &line, &err);
 	if (result > 0)
-		status = MONITOR_EXIT_CLEAN;
+		status = finish(MONITOR_EXIT_CLEAN);
 	else if (result < 0)
 		(void)fprintf(stderr, "bulkhead: %s\n", err.message);
 	else if (!line.has_vm && !line.restore.source_url[0] && !line.config_file &&

@@ -13,10 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include <linux/loop.h>
 
 #include "ipc/cleanup.h"
 #include "tests/support/scratch_folder.h"
@@ -249,6 +252,51 @@ static void two_writers_of_one_disk_exclude_each_other(void **state)
 	close(second);
 }
 
+/* A loop device on the fixture's file, and a second node for it; -1: none is to be had. */
+static int loop_make(const struct fixture *fixture, char *path, size_t bytes)
+{
+	struct loop_config config = {.info.lo_flags = LO_FLAGS_AUTOCLEAR};
+	cleanup_fd int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	cleanup_fd int image = open(fixture->path, O_RDWR | O_CLOEXEC);
+	cleanup_fd int loop = -1;
+	int number = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
+	struct stat status;
+
+	config.fd = (uint32_t)image;
+	(void)snprintf(path, bytes, "/dev/loop%d", number);
+	loop = number < 0 ? -1 : open(path, O_RDWR | O_CLOEXEC);
+	if (loop < 0 || ioctl(loop, LOOP_CONFIGURE, &config) != 0 || fstat(loop, &status) != 0)
+		return -1;
+	assert_int_equal(unlink(fixture->path), 0);
+	if (mknod(fixture->path, S_IFBLK | 0600, status.st_rdev) != 0)
+		return -1;
+	return fd_steal(&loop);
+}
+
+static void a_block_device_is_claimed_by_whatever_name(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[32];
+	int loop, first, second;
+
+	file_create(fixture->path, 1 << 20);
+	loop = loop_make(fixture, path, sizeof(path));
+	if (loop < 0) {
+		printf("skip: no loop device is to be had\n");
+		skip();
+	}
+	assert_int_equal(declare(fixture, "disk:a", KIND(DISK), path, false, 0), 0);
+	assert_int_equal(declare(fixture, "disk:b", KIND(DISK), fixture->path, false, 0), 0);
+	first = open_id(fixture, "disk:a");
+	assert_true(first >= 0);
+	assert_int_equal(open_id(fixture, "disk:b"), -ETXTBSY);
+	close(first);
+	second = open_id(fixture, "disk:b");
+	assert_true(second >= 0);
+	close(second);
+	close(loop);
+}
+
 static void readers_share_a_disk_and_exclude_writers(void **state)
 {
 	struct fixture *fixture = *state;
@@ -455,6 +503,7 @@ int main(void)
 		RESOURCE_TEST(a_magic_link_is_not_followed),
 		RESOURCE_TEST(a_disk_is_opened_with_the_declared_access),
 		RESOURCE_TEST(two_writers_of_one_disk_exclude_each_other),
+		RESOURCE_TEST(a_block_device_is_claimed_by_whatever_name),
 		RESOURCE_TEST(readers_share_a_disk_and_exclude_writers),
 		RESOURCE_TEST(a_lock_of_another_kind_is_named_with_its_pid),
 		RESOURCE_TEST(an_output_file_is_created_private_and_appended_to),

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devworkers/common/uid_range.h"
 #include "vmm/core/config/option_blame.h"
 #include "vmm/core/config/option_string.h"
 #include "vmm/core/config/vm_config.h"
@@ -34,6 +35,8 @@ enum option_key {
 	KEY_EVENT_MONITOR,
 	KEY_METRICS_SOCKET,
 	KEY_CONFIG,
+	KEY_HELP,
+	KEY_END,
 };
 
 static const struct argp_option options[] = {
@@ -81,6 +84,8 @@ static const struct argp_option options[] = {
 	{"log-file", KEY_LOG_FILE, "PATH", 0, "append the log to PATH (default standard error)", 4},
 	{"log-format", KEY_LOG_FORMAT, "text|json", 0, "one line or one JSON object an event", 4},
 	{"verbose", 'v', 0, 0, "more log; twice for debugging", 4},
+	{"help", KEY_HELP, 0, OPTION_HIDDEN, 0, 4},
+	{"version", 'V', 0, OPTION_HIDDEN, 0, 4},
 	{0},
 };
 
@@ -96,6 +101,8 @@ struct parse_state {
 	struct command_line *line;
 	struct error *err;
 	int last_key;
+	bool seen[KEY_END - KEY_KERNEL];
+	bool answered; /* --help or --version: there is nothing else to do */
 };
 
 static int parse_cpus(Bulkhead__Config__Vm *config, const char *text, struct error *err)
@@ -296,16 +303,13 @@ static int parse_vm_option(struct parse_state *state, int key, const char *text)
 	}
 }
 
-/* Only the form; what the numbers may be is for the broker, which uses them. */
 static int check_uid_range(const char *text, struct error *err)
 {
-	static const char digits[] = "0123456789";
-	size_t base = strspn(text, digits);
-	size_t count = text[base] == ':' ? strspn(text + base + 1, digits) : 0;
+	uint32_t base, count;
 
-	if (base && count && !text[base + 1 + count])
+	if (uid_range_parse(text, &base, &count, err) == 0)
 		return 0;
-	return error_set(err, -EINVAL, "--uid-range %s: write BASE:COUNT, two numbers", text);
+	return error_prefix(err, "--uid-range %s", text);
 }
 
 static int check_stages(const char *text, struct error *err)
@@ -372,11 +376,45 @@ static int parse_control_option(struct parse_state *state, int key, const char *
 	}
 }
 
+/* Of most options a second one would silently take the place of the first. */
+static int check_first(struct parse_state *state, int key)
+{
+	const struct argp_option *option = options;
+
+	if (key < KEY_KERNEL || key >= KEY_END || key == KEY_DISK || key == KEY_API_SOCKET ||
+	    key == KEY_QMP || key == KEY_METRICS_SOCKET)
+		return 0;
+	if (!state->seen[key - KEY_KERNEL]) {
+		state->seen[key - KEY_KERNEL] = true;
+		return 0;
+	}
+	while (option->key != key)
+		option++;
+	return error_set(state->err, -EINVAL, "--%s is given twice", option->name);
+}
+
+/* True for a question that is answered instead of running anything. */
+static bool answer(const struct argp *argp, int key)
+{
+	if (key == KEY_HELP)
+		argp_help(argp, stdout, ARGP_HELP_LONG | ARGP_HELP_USAGE | ARGP_HELP_DOC,
+			  (char[]){"bulkhead"});
+	else if (key == 'V')
+		printf("bulkhead v%s\n", BULKHEAD_VERSION);
+	return key == KEY_HELP || key == 'V';
+}
+
 static error_t parse_option(int key, char *text, struct argp_state *argp_state)
 {
 	struct parse_state *state = argp_state->input;
 	int result;
 
+	if (answer(argp_state->root_argp, key)) {
+		state->answered = true;
+		return ECANCELED;
+	}
+	if (check_first(state, key) < 0)
+		return -state->err->code;
 	if (key == ARGP_KEY_ARG) {
 		/* `--disk path=a path=b`: a word of its own belongs to the list before it. */
 		if (state->last_key == KEY_DISK)
@@ -396,23 +434,6 @@ static error_t parse_option(int key, char *text, struct argp_state *argp_state)
 	return -result;
 }
 
-/* Handled before argp, which would print and leave by itself. */
-static int command_line_answer(int argc, char **argv, const struct argp *argp)
-{
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0) {
-			argp_help(argp, stdout, ARGP_HELP_LONG | ARGP_HELP_USAGE | ARGP_HELP_DOC,
-				  (char[]){"bulkhead"});
-			return 1;
-		}
-		if (strcmp(argv[i], "--version") == 0 || strcmp(argv[i], "-V") == 0) {
-			printf("bulkhead v%s\n", BULKHEAD_VERSION);
-			return 1;
-		}
-	}
-	return 0;
-}
-
 int command_line_parse(int argc, char **argv, struct command_line *line, struct error *err)
 {
 	static const struct argp argp = {options, parse_option, NULL, documentation,
@@ -424,13 +445,13 @@ int command_line_parse(int argc, char **argv, struct command_line *line, struct 
 		.restore = {.source_url = (char *)(uintptr_t)protobuf_c_empty_string,
 			    .memory_restore_mode = (char *)(uintptr_t)protobuf_c_empty_string},
 	};
-	if (command_line_answer(argc, argv, &argp))
-		return 1;
 	line->config = vm_config_new();
 	if (!line->config)
 		return error_set(err, -ENOMEM, "out of memory");
 	if (argp_parse(&argp, argc, argv,
 		       ARGP_IN_ORDER | ARGP_NO_EXIT | ARGP_NO_HELP | ARGP_NO_ERRS, NULL, &state)) {
+		if (state.answered)
+			return 1;
 		if (!err->code)
 			(void)option_blame(options, argc, argv, err);
 		return err->code;
@@ -439,6 +460,8 @@ int command_line_parse(int argc, char **argv, struct command_line *line, struct 
 		return error_set(
 			err, -EINVAL,
 			"--config describes the whole VM: leave out --kernel, --disk, --restore …");
+	if (line->restore.force && !line->restore.source_url[0])
+		return error_set(err, -EINVAL, "--force is for --restore, which is not given");
 	if (line->restore.source_url[0] || !line->has_vm)
 		return 0;
 	return vm_config_complete(line->config, err);

@@ -80,7 +80,8 @@ static int override_check_fixed(const Bulkhead__Config__Vm *overrides, struct er
 	else if (overrides->cpus->boot || overrides->cpus->max)
 		option = "--cpus";
 	else if (overrides->memory->size_bytes || overrides->memory->hugepages ||
-		 overrides->memory->file[0])
+		 overrides->memory->file[0] || overrides->memory->prefault ||
+		 overrides->memory->thp)
 		option = "--memory";
 	else if (overrides->rng)
 		option = "--rng";

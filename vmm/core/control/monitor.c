@@ -93,6 +93,9 @@ enum monitor_exit monitor_exit_status(enum vm_end why, const struct error *failu
 	case -EROFS:
 	case -EFBIG:
 	case -E2BIG:
+	case -ENXIO: /* a fifo without a reader, a socket */
+	case -ENOTBLK:
+	case -ERANGE:
 		return MONITOR_EXIT_USAGE;
 	case -ENOTSUP:
 	case -ENODEV:
@@ -224,7 +227,9 @@ static int monitor_open_log(struct monitor *monitor, const struct command_line *
 
 	monitor->log_fd = line->log_file
 				  ? open(line->log_file,
-					 O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600)
+					 O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY |
+						 O_NONBLOCK,
+					 0600)
 				  : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 	if (monitor->log_fd < 0)
 		return error_set_errno(err, -errno, "--log-file %s",
@@ -254,7 +259,12 @@ static int monitor_start_broker(struct monitor *monitor, const struct command_li
 	};
 
 	monitor->broker = broker_client_launch(&options, &broker_events, monitor, err);
-	return monitor->broker ? 0 : err->code;
+	if (monitor->broker)
+		return 0;
+	/* Its program is no file of the operator's. */
+	if (err->code == -ENOENT || err->code == -EACCES || err->code == -ENOEXEC)
+		err->code = -ENODEV;
+	return err->code;
 }
 
 /*
@@ -347,7 +357,7 @@ static int monitor_open_descriptors(const struct command_line *line,
 		return err->code;
 	if (!line->config_file)
 		return 0;
-	fd = open(line->config_file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	fd = open(line->config_file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return error_set_errno(err, -errno, "--config %s", line->config_file);
 	if (snapshot_file_read(fd, CONFIG_FILE_MAX_BYTES, &fds->config_text, &fds->config_bytes,

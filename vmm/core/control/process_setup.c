@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -28,6 +29,8 @@ int process_setup(struct error *err)
 
 	if (result < 0)
 		return result;
+	/* A file that may grow no more is an error of the write, EFBIG. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 #ifndef BULKHEAD_SANITIZE /* whose allocator has no such option */
 	/* A heap of a thread's own reads /proc when it shrinks, which the core's filter kills. */
 	if (!mallopt(M_ARENA_MAX, 1))

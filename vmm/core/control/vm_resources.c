@@ -111,17 +111,27 @@ int vm_resources_open_locked(struct vm *vm, struct error *err)
 	return 0;
 }
 
+/* Not a file of the operator's: it is for the host to have it, and to let us have it. */
+static int host_lacks(struct error *err)
+{
+	if (err->code == -ENOENT || err->code == -EACCES || err->code == -EPERM)
+		err->code = -ENODEV;
+	return err->code;
+}
+
 int vm_resources_open(struct vm *vm, struct error *err)
 {
 	if (vm_resources_open_one(vm, "kvm", NULL, 0, &vm->files.kvm, err) < 0)
-		return err->code;
+		return host_lacks(err);
 	if (vm_resources_open_payload(vm, err) < 0)
 		return err->code;
 	if (vm_resources_open_serial(vm, err) < 0)
 		return err->code;
 	if (vm_restore_is_on_demand(vm) &&
-	    vm_resources_open_one(vm, "userfaultfd", NULL, 0, &vm->files.userfaultfd, err) < 0)
-		return error_prefix(err, "memory on demand");
+	    vm_resources_open_one(vm, "userfaultfd", NULL, 0, &vm->files.userfaultfd, err) < 0) {
+		error_prefix(err, "memory on demand");
+		return host_lacks(err);
+	}
 	vm->device_context.userfaultfd_device = vm->files.userfaultfd;
 	return 0;
 }

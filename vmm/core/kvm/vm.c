@@ -50,7 +50,8 @@ static int kvm_check_host(int kvm_fd, struct error *err)
 	int version = ioctl(kvm_fd, KVM_GET_API_VERSION, 0);
 
 	if (version < 0)
-		return error_set_errno(err, -errno, "KVM_GET_API_VERSION");
+		return error_set(err, -ENODEV, "/dev/kvm is not KVM (KVM_GET_API_VERSION: %s)",
+				 strerror(errno));
 	if (version != KVM_API_VERSION)
 		return error_set(err, -ENOTSUP, "KVM API version %d, need %d", version,
 				 KVM_API_VERSION);

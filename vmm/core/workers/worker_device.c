@@ -81,7 +81,11 @@ static void worker_device_on_channel_closed(void *owner, const struct error *err
 	struct worker_device *device = owner;
 
 	channel_watch_stop(&device->watch);
-	worker_device_lost(device, err);
+	/* The broker, which is about to answer under a deadline of its own, knows why. */
+	if (device->spawning)
+		device->closed = *err;
+	else
+		worker_device_lost(device, err);
 }
 
 void worker_device_fail(struct worker_device *device, const struct error *why)
@@ -154,12 +158,22 @@ static void worker_device_on_spawned(void *opaque, int32_t pid, uint32_t uid,
 	struct worker_device *device = opaque;
 	struct error failure = ERROR_INIT;
 
+	device->spawning = false;
 	if (err) {
-		worker_device_lost(device, err);
+		failure = *err;
+		/* The program or the sandbox cannot be had on this host. */
+		if (err->code == -ENOENT || err->code == -EACCES || err->code == -EPERM ||
+		    err->code == -ENOEXEC)
+			failure.code = -ENODEV;
+		worker_device_lost(device, &failure);
 		return;
 	}
 	device->pid = pid;
 	device->uid = uid;
+	if (device->closed.code) {
+		worker_device_lost(device, &device->closed);
+		return;
+	}
 	if (device->state == WORKER_DEVICE_FAILED) {
 		worker_device_kill(device);
 		return;
@@ -190,6 +204,7 @@ static int worker_device_connect(struct worker_device *device, struct error *err
 		device->watching = true;
 		result = broker_spawn(device->context->broker, device->kind, device->id, pair[1],
 				      worker_device_on_spawned, device, err);
+		device->spawning = result == 0;
 	}
 	close(pair[1]);
 	return result;

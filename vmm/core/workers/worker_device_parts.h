@@ -39,6 +39,8 @@ struct worker_device {
 	bool watching;
 	struct virtio_pci *transport; /* NULL until plugged */
 	int32_t pid;		      /* 0: not running */
+	bool spawning;		      /* the broker has not answered yet */
+	struct error closed;	      /* why the channel closed meanwhile; code 0: it is open */
 	uint32_t uid;
 	uint8_t *config;
 	size_t config_bytes;

@@ -88,6 +88,12 @@ static void what_is_wrong_is_named(void **state)
 		 "copy or ondemand"},
 		{{"--incoming", "tcp:host"}, "file:///"},
 		{{"--config", "/c", "--kernel", "/k"}, "--config"},
+		{{"--rng", "src=/a", "--rng", "src=/b"}, "--rng is given twice"},
+		{{"--memory", "size=1G", "--memory", "size=2G"}, "--memory is given twice"},
+		{{"--seccomp", "true", "--seccomp", "false"}, "--seccomp is given twice"},
+		{{"--kernel", "/k", "--force"}, "--force is for --restore"},
+		{{"--kernel", "/k", "--uid-range", "1000:63"}, "--uid-range 1000:63"},
+		{{"--kernel", "/k", "--uid-range", "18446744073709551615:64"}, "--uid-range"},
 	};
 
 	(void)state;
@@ -101,6 +107,19 @@ static void what_is_wrong_is_named(void **state)
 			fail_msg("\"%s\" does not say \"%s\"", err.message, bad[i].says);
 		command_line_destroy(&line);
 	}
+}
+
+static void a_value_is_not_taken_for_a_question(void **state)
+{
+	struct command_line line;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(PARSE(&line, &err, "--kernel", "/k", "--cmdline", "--help"), 0);
+	assert_string_equal(line.config->payload->cmdline, "--help");
+	command_line_destroy(&line);
+	assert_int_equal(PARSE(&line, &err, "--kernel", "/k", "--version"), 1);
+	command_line_destroy(&line);
 }
 
 static void a_restore_keeps_its_overrides_incomplete(void **state)
@@ -143,6 +162,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_whole_vm_is_described),
 		cmocka_unit_test(what_is_wrong_is_named),
+		cmocka_unit_test(a_value_is_not_taken_for_a_question),
 		cmocka_unit_test(a_restore_keeps_its_overrides_incomplete),
 		cmocka_unit_test(without_a_vm_nothing_is_completed),
 	};
