@@ -92,7 +92,7 @@ char *api_write_progress(const ProtobufCMessage *reply)
 
 char *api_write_event(const Bulkhead__Control__Event *event)
 {
-	json_t *properties = json_object();
+	json_t *properties = event->n_properties ? json_object() : json_null();
 
 	for (size_t i = 0; i < event->n_properties; i++)
 		(void)json_object_set_new(properties, event->properties[i]->name,

@@ -119,7 +119,9 @@ static void connection_on_reply(void *owner, const ProtobufCMessage *reply, cons
 	struct http_connection *connection = owner;
 
 	connection->call = NULL;
-	if (err)
+	if (err && err->code == -ENODEV && connection->route->writes_without_vm)
+		connection_reply(connection, NULL);
+	else if (err)
 		connection_fail_text(connection, http_status_of(err->code), err->message,
 				     connection->request.keep_alive, "");
 	else

@@ -31,7 +31,7 @@
 	{                                                                                          \
 		.role = BULKHEAD__CONTROL__ROLE__ROLE_METRICS, .path = path_, .method = HTTP_GET,  \
 		.message = CORE_MESSAGE(COUNTERS), .write = api_write_metrics,                     \
-		.content_type = HTTP_METRICS                                                       \
+		.writes_without_vm = true, .content_type = HTTP_METRICS                            \
 	}
 
 static const struct http_route routes[] = {

@@ -84,7 +84,7 @@ char *api_write_metrics(const ProtobufCMessage *reply)
 	struct buffer text = {0};
 
 	append(&text, "# TYPE bulkhead_up gauge\nbulkhead_up 1\n");
-	for (size_t i = 0; i < counters->n_devices; i++) {
+	for (size_t i = 0; counters && i < counters->n_devices; i++) {
 		const Bulkhead__Control__DeviceCounters *device = counters->devices[i];
 
 		for (size_t k = 0; k < device->n_counters; k++) {

@@ -22,7 +22,7 @@ static const struct qmp_command commands[] = {
 	{.name = "query-commands", .answer = answer_commands},
 	{.name = "query-events", .answer = answer_events},
 	{.name = "query-version", .answer = qmp_answer_version},
-	{.name = "query-name", .answer = qmp_answer_name},
+	COMMAND("query-name", INFO, .write = qmp_write_name, .answer = qmp_answer_name),
 	COMMAND("query-status", INFO, .write = qmp_write_status, .answer = qmp_answer_no_vm),
 	COMMAND("query-cpus-fast", INFO, .write = qmp_write_cpus),
 	COMMAND("query-block", INFO, .write = qmp_write_block),

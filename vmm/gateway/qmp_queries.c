@@ -20,6 +20,13 @@ json_t *qmp_answer_version(const struct gateway *gateway)
 	return qmp_version();
 }
 
+json_t *qmp_write_name(const ProtobufCMessage *reply)
+{
+	const Bulkhead__Control__Info *info = (const Bulkhead__Control__Info *)reply;
+
+	return json_pack("{s:s}", "name", info->config ? info->config->name : "");
+}
+
 json_t *qmp_answer_name(const struct gateway *gateway)
 {
 	return json_pack("{s:s}", "name", gateway->vm_name);

@@ -9,6 +9,7 @@
 struct gateway;
 
 json_t *qmp_answer_version(const struct gateway *gateway);
+json_t *qmp_write_name(const ProtobufCMessage *reply);
 json_t *qmp_answer_name(const struct gateway *gateway);
 json_t *qmp_answer_no_vm(const struct gateway *gateway); /* query-status before vm.create */
 

@@ -11,6 +11,8 @@
 #include "vmm/core/config/option_string.h"
 #include "vmm/core/config/vm_config.h"
 
+#define CLOUD_HYPERVISOR_VERSION "53.0.0" /* whose API this one follows */
+
 enum option_key {
 	KEY_KERNEL = 0x100,
 	KEY_INITRAMFS,
@@ -283,8 +285,6 @@ static int parse_vm_option(struct parse_state *state, int key, const char *text)
 		return parse_string("--initramfs", &config->payload->initramfs, text, state->err);
 	case KEY_CMDLINE:
 		return parse_string("--cmdline", &config->payload->cmdline, text, state->err);
-	case KEY_NAME:
-		return parse_string("--name", &config->name, text, state->err);
 	case KEY_CPUS:
 		return parse_cpus(config, text, state->err);
 	case KEY_MEMORY:
@@ -341,6 +341,8 @@ static int parse_process_option(struct parse_state *state, int key, const char *
 	case KEY_CONFIG:
 		line->config_file = text;
 		return 0;
+	case KEY_NAME:
+		return parse_string("--name", &line->config->name, text, state->err);
 	case KEY_ALLOW_MISSING:
 		line->allow_missing = text;
 		return check_stages(text, state->err);
@@ -393,14 +395,26 @@ static int check_first(struct parse_state *state, int key)
 	return error_set(state->err, -EINVAL, "--%s is given twice", option->name);
 }
 
+/* libvirt's driver for Cloud Hypervisor asks a program of that name, which may be a link to this.
+ */
+static void print_version(const char *program)
+{
+	const char *name = strrchr(program, '/');
+
+	if (strcmp(name ? name + 1 : program, "cloud-hypervisor") == 0)
+		(void)puts("cloud-hypervisor v" CLOUD_HYPERVISOR_VERSION);
+	else
+		printf("bulkhead v%s\n", BULKHEAD_VERSION);
+}
+
 /* True for a question that is answered instead of running anything. */
-static bool answer(const struct argp *argp, int key)
+static bool answer(const struct argp *argp, const char *program, int key)
 {
 	if (key == KEY_HELP)
 		argp_help(argp, stdout, ARGP_HELP_LONG | ARGP_HELP_USAGE | ARGP_HELP_DOC,
 			  (char[]){"bulkhead"});
 	else if (key == 'V')
-		printf("bulkhead v%s\n", BULKHEAD_VERSION);
+		print_version(program);
 	return key == KEY_HELP || key == 'V';
 }
 
@@ -409,7 +423,7 @@ static error_t parse_option(int key, char *text, struct argp_state *argp_state)
 	struct parse_state *state = argp_state->input;
 	int result;
 
-	if (answer(argp_state->root_argp, key)) {
+	if (answer(argp_state->root_argp, argp_state->argv[0], key)) {
 		state->answered = true;
 		return ECANCELED;
 	}

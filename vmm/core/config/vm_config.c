@@ -210,8 +210,21 @@ static int config_check_unique_id(const Bulkhead__Config__Vm *config, size_t ind
 	for (size_t i = 0; i < index && !taken; i++)
 		taken = strcmp(id, config->disks[i]->id) == 0;
 	if (taken)
-		return error_set(err, -EEXIST, "--disk: id=%s is used by another device", id);
+		return error_set(err, -EINVAL, "--disk: id=%s is used by another device", id);
 	return 0;
+}
+
+/* "--disk: …" to "--disk[1]: …": which of them, from 0. */
+static int config_name_disk(size_t index, struct error *err)
+{
+	static const char option[] = "--disk:";
+	char rest[ERROR_MESSAGE_SIZE];
+
+	if (strncmp(err->message, option, sizeof(option) - 1) != 0)
+		return err->code;
+	memcpy(rest, err->message + sizeof(option) - 2, sizeof(rest) - sizeof(option) + 2);
+	(void)snprintf(err->message, sizeof(err->message), "--disk[%zu]%s", index, rest);
+	return err->code;
 }
 
 static int config_complete_disks(Bulkhead__Config__Vm *config, struct error *err)
@@ -222,7 +235,7 @@ static int config_complete_disks(Bulkhead__Config__Vm *config, struct error *err
 	for (size_t i = 0; i < config->n_disks; i++)
 		if (config_complete_disk(config->disks[i], (unsigned)i, err) < 0 ||
 		    config_check_unique_id(config, i, err) < 0)
-			return err->code;
+			return config->n_disks > 1 ? config_name_disk(i, err) : err->code;
 	return 0;
 }
 
@@ -292,7 +305,7 @@ int vm_config_complete(Bulkhead__Config__Vm *config, struct error *err)
 		return err->code;
 	if (config->rng && config_has_console(config) &&
 	    strcmp(config->rng->id, config->console->id) == 0)
-		return error_set(err, -EEXIST, "--rng: id=%s is used by the console",
+		return error_set(err, -EINVAL, "--rng: id=%s is used by the console",
 				 config->rng->id);
 	return config_complete_disks(config, err);
 }

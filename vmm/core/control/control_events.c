@@ -135,8 +135,8 @@ struct state_event {
 #define ANY ((enum vm_state) - 1)
 
 static const struct state_event state_events[] = {
-	{ANY, VM_BOOTING, OTHER, "booting"},
 	{VM_BOOTING, VM_RUNNING, OTHER, "booted"},
+	{VM_BOOTING, VM_PAUSED, OTHER, "restored"},
 	{ANY, VM_PAUSING, OTHER, "pausing"},
 	{VM_PAUSING, VM_PAUSED, BULKHEAD__CONTROL__EVENT_KIND__EVENT_STOP, "paused"},
 	{VM_PAUSED, VM_RUNNING, OTHER, "resuming"},
@@ -153,6 +153,19 @@ static void tell_reset(struct control *control)
 	control_event(control, BULKHEAD__CONTROL__EVENT_KIND__EVENT_RESET, "vm", "rebooted",
 		      "guest", by_host ? "false" : "true", "reason",
 		      by_host ? "host-qmp-system-reset" : "guest-reset", NULL);
+	if (control->reset_resumes)
+		control_event(control, BULKHEAD__CONTROL__EVENT_KIND__EVENT_RESUME, "vm", "resumed",
+			      NULL);
+}
+
+/* A new life of the VM: what is left of the last one is forgotten. */
+static void begin(struct control *control)
+{
+	const struct vm *vm = control->options.host->vm(control->options.opaque);
+	bool restores = vm && control_view_is_restoring(vm);
+
+	control->vm_shutdown_told = control->reset_asked = false;
+	control_event(control, OTHER, "vm", restores ? "restoring" : "booting", NULL);
 }
 
 static void tell_workers(struct control *control)
@@ -173,16 +186,18 @@ void control_on_vm_state(struct control *control, enum vm_state from, enum vm_st
 {
 	if (!control)
 		return;
-	if (from == VM_BOOTING && to == VM_RUNNING)
+	if (to == VM_BOOTING)
+		begin(control);
+	if (from == VM_BOOTING && (to == VM_RUNNING || to == VM_PAUSED))
 		tell_workers(control);
+	if (to == VM_RESETTING)
+		control->reset_resumes = from == VM_PAUSED;
 	for (size_t i = 0; i < sizeof(state_events) / sizeof(*state_events); i++) {
 		const struct state_event *row = &state_events[i];
 
 		if (row->to == to && (row->from == from || row->from == ANY))
 			control_event(control, row->kind, "vm", row->event, NULL);
 	}
-	if (to == VM_BOOTING)
-		control->vm_shutdown_told = false;
 	if (from == VM_RESETTING && to == VM_RUNNING)
 		tell_reset(control);
 }
@@ -233,6 +248,12 @@ void control_on_device_failed(struct control *control, const char *device_id,
 		      NULL);
 }
 
+void control_on_device_active(struct control *control, const char *device_id, bool active)
+{
+	control_event(control, OTHER, "virtio-device", active ? "activated" : "reset", "id",
+		      device_id, NULL);
+}
+
 void control_on_terminal(struct control *control, const char *device_id, const char *path)
 {
 	struct control_terminal *terminal;
@@ -252,6 +273,8 @@ void control_on_process_exited(struct control *control, int32_t pid, const char 
 	char pid_text[16], status_text[16];
 
 	if (!control)
+		return;
+	if (control->ended_gateway_pid == pid)
 		return;
 	if (control->gateway && control->gateway->pid == pid) {
 		control->gateway->pid = 0; /* its channel tells the rest */

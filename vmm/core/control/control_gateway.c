@@ -117,6 +117,7 @@ void control_gateway_end(struct control_gateway *gateway)
 	control_call_forget_gateway(control, gateway);
 	/* Its socket may close before the broker has said whether it was started at all. */
 	broker_spawn_forget(control->options.broker, gateway);
+	control->ended_gateway_pid = gateway->pid;
 	if (gateway->pid > 0)
 		(void)broker_kill(control->options.broker, gateway->pid, NULL);
 	gateway->pid = 0;

@@ -39,7 +39,7 @@ static void finish(struct control_call *call, int result, struct error *err)
 /* ---- create ---- */
 
 /* The core's messages name fields as the command line does. */
-static void name_as_api(struct error *err)
+void control_name_as_api(struct error *err)
 {
 	static const char *const names[][2] = {
 		{"--cpus", "cpus"}, {"--memory", "memory"},  {"--disk", "disks"},
@@ -79,7 +79,7 @@ void control_do_create(struct control *control, const ProtobufCMessage *request,
 		(void)option_set_string(&config->name, control->vm_name, strlen(control->vm_name));
 	if (vm_config_complete(config, &err) < 0 ||
 	    host->create_vm(control->options.opaque, config, &err) < 0) {
-		name_as_api(&err);
+		control_name_as_api(&err);
 		vm_config_free(config);
 		control_call_fail(call, &err);
 		return;
@@ -113,6 +113,7 @@ void control_do_reboot(struct control *control, const ProtobufCMessage *request,
 		       struct control_call *call)
 {
 	struct vm *vm = control_call_vm(call);
+	bool asked_before = control->reset_asked;
 	struct error err = ERROR_INIT;
 
 	(void)request;
@@ -120,7 +121,7 @@ void control_do_reboot(struct control *control, const ProtobufCMessage *request,
 		return;
 	control->reset_asked = true;
 	if (vm_reset(vm, on_done, call, &err) < 0) {
-		control->reset_asked = false;
+		control->reset_asked = asked_before; /* by somebody whose reset is under way */
 		refuse(call, &err);
 	}
 }

@@ -71,6 +71,9 @@ struct control {
 	bool vmm_shutdown_asked;
 	bool vm_shutdown_told; /* QMP has had its SHUTDOWN for this VM */
 	bool reset_asked;      /* by the operator; otherwise it is the guest's doing */
+	bool reset_resumes;    /* it began while the VM was paused */
+	bool ready_told;
+	int32_t ended_gateway_pid;			 /* whose end is expected; 0: nobody's */
 	uint64_t snapshot_started_ms, snapshot_ended_ms; /* 0: none, not yet */
 
 	struct control_terminal terminals[CONTROL_MAX_TERMINALS];

@@ -36,6 +36,11 @@ void control_do_resize_disk(struct control *control, const ProtobufCMessage *req
 	(void)control;
 	if (!vm)
 		return;
+	if (vm_state(vm) != VM_RUNNING && vm_state(vm) != VM_PAUSED) {
+		control_call_fail_text(call, -EBADFD, "cannot resize a disk: the VM is %s",
+				       vm_state_name(vm_state(vm)));
+		return;
+	}
 	device = control_view_find_device(vm, resize->id);
 	if (!device || strcmp(worker_device_kind(device), "blk") != 0) {
 		control_call_fail_text(call, -ENOENT, "id: no disk is called \"%.64s\"",

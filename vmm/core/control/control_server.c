@@ -136,7 +136,14 @@ struct control *control_new(const struct control_options *options, bool needs_ga
 
 void control_ready(struct control *control)
 {
+	if (!control || control->ready_told)
+		return;
+	control->ready_told = true;
 	control_notify_send(control->options.notify_fd, "READY=1");
+}
+
+void control_starting(struct control *control)
+{
 	control_event(control, BULKHEAD__CONTROL__EVENT_KIND__EVENT_OTHER, "vmm", "starting", NULL);
 }
 

@@ -51,9 +51,9 @@ struct control_options {
 	const char *vm_name;			 /* copied */
 	const struct control_host_ops *host;
 	void *opaque;
-	uid_t owner_uid;      /* who started us, before ids were given up */
-	int event_monitor_fd; /* control_settings_open_event_monitor(); taken */
-	int notify_fd;	      /* control_notify_open(); taken */
+	uid_t owner_uid;       /* who started us, before ids were given up */
+	int event_monitor_fd;  /* control_settings_open_event_monitor(); taken */
+	int notify_fd;	       /* control_notify_open(); taken */
 	uint32_t heartbeat_ms; /* between questions whether the gateway lives; 0: as usual */
 };
 
@@ -64,8 +64,14 @@ struct control_options {
 struct control *control_new(const struct control_options *options, bool needs_gateway,
 			    struct error *err);
 
-/* Everything is up: READY=1 to the service manager, "vmm starting" to the event monitor. */
+/* "vmm starting" to the event monitor: before anything else happens. */
+void control_starting(struct control *control);
+
+/* Everything that was asked for at the start is up: READY=1 to the service manager, once. */
 void control_ready(struct control *control);
+
+/* An error that names an option of the command line names the API's field instead. */
+void control_name_as_api(struct error *err);
 
 /*
  * The end: STOPPING=1, "vmm shutdown"; the gateway writes out what clients wait for and is ended;
@@ -90,6 +96,8 @@ void control_on_vm_state(struct control *control, enum vm_state from, enum vm_st
 void control_on_vm_ended(struct control *control, enum vm_end why, const struct error *text);
 void control_on_device_failed(struct control *control, const char *device_id,
 			      const struct error *err);
+/* The guest's driver took the device into use, or let go of it. */
+void control_on_device_active(struct control *control, const char *device_id, bool active);
 void control_on_terminal(struct control *control, const char *device_id, const char *path);
 
 /* broker_events */

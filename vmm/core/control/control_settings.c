@@ -119,6 +119,9 @@ int control_settings_add_qmp(struct control_settings *settings, const char *text
 				return err->code;
 		return 0;
 	}
+	/* "tcp:1234" and the like: an address of another kind, no path. */
+	if (text[strspn(text, "abcdefghijklmnopqrstuvwxyz-")] == ':')
+		return error_set(err, -EINVAL, "--qmp %.64s: write unix:PATH, or a path", text);
 	return path_set(setting->path, sizeof(setting->path), text, "--qmp", err);
 }
 

@@ -141,13 +141,10 @@ static void on_restored(void *opaque, const struct error *err)
 {
 	struct control_call *call = opaque;
 
-	if (!err) {
-		control_event(call->control, BULKHEAD__CONTROL__EVENT_KIND__EVENT_OTHER, "vm",
-			      "restored", NULL);
+	if (err)
+		restore_failed(call, err);
+	else
 		control_call_reply(call, NULL);
-		return;
-	}
-	restore_failed(call, err);
 }
 
 void control_do_restore(struct control *control, const ProtobufCMessage *request,
@@ -165,7 +162,6 @@ void control_do_restore(struct control *control, const ProtobufCMessage *request
 		return;
 	}
 	control->terminal_count = 0;
-	control_event(control, BULKHEAD__CONTROL__EVENT_KIND__EVENT_OTHER, "vm", "restoring", NULL);
 	if (host->restore_vm(control->options.opaque, (const Bulkhead__Control__Restore *)request,
 			     on_restored, call, &err) < 0)
 		restore_failed(call, &err);

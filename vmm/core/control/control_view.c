@@ -16,6 +16,11 @@ unsigned control_view_vcpu_threads(const struct vm *vm, int32_t *threads, unsign
 	return count;
 }
 
+bool control_view_is_restoring(const struct vm *vm)
+{
+	return vm->restore != NULL;
+}
+
 unsigned control_view_device_count(const struct vm *vm)
 {
 	return vm->device_count;

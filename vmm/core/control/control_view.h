@@ -9,6 +9,9 @@
 /* Thread ids of the vCPUs, at most capacity; returns their number: 0 while there are none. */
 unsigned control_view_vcpu_threads(const struct vm *vm, int32_t *threads, unsigned capacity);
 
+/* It starts from a snapshot. */
+bool control_view_is_restoring(const struct vm *vm);
+
 unsigned control_view_device_count(const struct vm *vm);
 struct worker_device *control_view_device(const struct vm *vm, unsigned index);
 

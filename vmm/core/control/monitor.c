@@ -221,16 +221,16 @@ static int monitor_open_log(struct monitor *monitor, const struct command_line *
 	struct log_options options = {
 		.level = line->log_level,
 		.json = line->log_json,
-		.vm_name = line->has_vm ? line->config->name : "vm",
+		.vm_name = line->config->name[0] ? line->config->name : "vm",
 		.process = "core",
 	};
 
-	monitor->log_fd = line->log_file
-				  ? open(line->log_file,
-					 O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY |
-						 O_NONBLOCK,
-					 0600)
-				  : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	monitor->log_fd =
+		line->log_file
+			? open(line->log_file,
+			       O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+			       0600)
+			: fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 	if (monitor->log_fd < 0)
 		return error_set_errno(err, -errno, "--log-file %s",
 				       line->log_file ? line->log_file : "(standard error)");
@@ -249,7 +249,7 @@ static int monitor_start_broker(struct monitor *monitor, const struct command_li
 				struct error *err)
 {
 	struct broker_start_options options = {
-		.vm_name = line->has_vm ? line->config->name : "vm",
+		.vm_name = line->config->name[0] ? line->config->name : "vm",
 		.log_fd = monitor->log_fd,
 		.log_level = line->log_level,
 		.log_json = line->log_json,
@@ -327,7 +327,7 @@ static int monitor_start_control(struct monitor *monitor, const struct command_l
 		.loop = &monitor->loop,
 		.broker = monitor->broker,
 		.settings = &line->control,
-		.vm_name = line->has_vm ? line->config->name : "vm",
+		.vm_name = line->config->name[0] ? line->config->name : "vm",
 		.host = &monitor_host_ops,
 		.opaque = monitor,
 		.owner_uid = fds->owner_uid,
@@ -394,6 +394,7 @@ static void monitor_on_config(void *opaque, Bulkhead__Config__Vm *config, const 
 		return;
 	if (monitor->vm)
 		return; /* it reports its end by itself */
+	control_name_as_api(&failure);
 	log_error("--config: %s", failure.message);
 	monitor_stop(monitor, MONITOR_EXIT_USAGE);
 }
@@ -408,8 +409,12 @@ static int monitor_start_vm(struct monitor *monitor, struct command_line *line,
 					    monitor_on_config, monitor, err);
 	if (line->restore.source_url[0])
 		return monitor_restore_from_command_line(monitor, line, err);
-	if (!line->has_vm) /* from here on the control sockets say what may be opened */
-		return broker_seal(monitor->broker, err);
+	if (!line->has_vm) { /* from here on the control sockets say what may be opened */
+		if (broker_seal(monitor->broker, err) < 0)
+			return err->code;
+		control_ready(monitor->control);
+		return 0;
+	}
 	config = line->config;
 	line->config = NULL;
 	return monitor_boot_vm(monitor, config, err);
@@ -421,11 +426,10 @@ static void monitor_serve(struct monitor *monitor, struct command_line *line,
 	struct error err = ERROR_INIT;
 
 	/* Once there is a VM, vm_events.ended reports what goes wrong, and stops the loop. */
+	control_starting(monitor->control);
 	if (monitor_start_vm(monitor, line, fds, &err) < 0 && !monitor->vm) {
 		log_error("%s", err.message);
 		monitor_stop(monitor, monitor_exit_status(VM_END_FAILURE, &err));
-	} else if (monitor->control) {
-		control_ready(monitor->control);
 	}
 	uv_run(&monitor->loop, UV_RUN_DEFAULT);
 }

@@ -109,11 +109,21 @@ static void monitor_on_terminal(void *opaque, struct vm *vm, const char *device_
 	control_on_terminal(monitor->control, device_id, path);
 }
 
+static void monitor_on_device_active(void *opaque, struct vm *vm, const char *device_id,
+				     bool active)
+{
+	struct monitor *monitor = opaque;
+
+	(void)vm;
+	control_on_device_active(monitor->control, device_id, active);
+}
+
 static const struct vm_events vm_events = {
 	.state_changed = monitor_on_vm_state,
 	.ended = monitor_on_vm_ended,
 	.device_failed = monitor_on_device_failed,
 	.terminal = monitor_on_terminal,
+	.device_active = monitor_on_device_active,
 };
 
 /* ---- making one -------------------------------------------------------------------------------
@@ -143,6 +153,16 @@ static int monitor_create_vm(void *opaque, Bulkhead__Config__Vm *config, struct 
 	return monitor->vm ? 0 : err->code;
 }
 
+/* What goes wrong is told by ended(). */
+static void monitor_on_booted(void *opaque, struct vm *vm, const struct error *err)
+{
+	struct monitor *monitor = opaque;
+
+	(void)vm;
+	if (!err)
+		control_ready(monitor->control);
+}
+
 int monitor_boot_vm(struct monitor *monitor, Bulkhead__Config__Vm *config, struct error *err)
 {
 	monitor->from_command_line = true;
@@ -150,7 +170,7 @@ int monitor_boot_vm(struct monitor *monitor, Bulkhead__Config__Vm *config, struc
 		vm_config_free(config);
 		return err->code;
 	}
-	return vm_boot(monitor->vm, NULL, NULL, err);
+	return vm_boot(monitor->vm, monitor_on_booted, monitor, err);
 }
 
 static void monitor_on_resumed(void *opaque, struct vm *vm, const struct error *err)
@@ -160,6 +180,8 @@ static void monitor_on_resumed(void *opaque, struct vm *vm, const struct error *
 
 	(void)vm;
 	monitor->restore_done = NULL;
+	if (!err)
+		control_ready(monitor->control);
 	if (done)
 		done(monitor->restore_opaque, err);
 	else if (err)

@@ -3,6 +3,7 @@
 #include "vmm/core/control/vm.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -361,17 +362,19 @@ int vm_shutdown(struct vm *vm, enum vm_end why, const struct error *text)
 	}
 	vm->end_why = why;
 	vm->end_text = *text;
-	/* Other threads are at work in guest memory or the machine: they are told to stop, not pulled
-	 * the rug. Memory that one of them may wait for does not come any more. */
+	/* Other threads are at work in guest memory or the machine: they are told to stop, not
+	 * pulled the rug. Memory that one of them may wait for does not come any more. */
 	if (!vm->working)
 		on_demand_memory_abandon(vm);
-	if (vm->snapshot)
-		(void)vm_snapshot_cancel(vm, NULL);
-	vm_restore_abandon(vm);
-	if (vm_is_worked_on(vm))
-		vm->end_after_work = true;
-	else
+	if (!vm_is_worked_on(vm)) {
+		vm_restore_abandon(vm);
 		vm_end_now(vm);
+		return 0;
+	}
+	vm->end_after_work = true;
+	atomic_store(&vm->work_cancelled, true);
+	vm_restore_abandon(vm);
+	vm_snapshot_abandon(vm);
 	return 0;
 }
 

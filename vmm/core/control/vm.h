@@ -47,6 +47,8 @@ struct vm_events {
 			      const struct error *err);
 	/* A pseudo terminal was made: tell the operator its path. */
 	void (*terminal)(void *opaque, struct vm *vm, const char *device_id, const char *path);
+	/* The guest's driver has activated a device, or reset it. May be NULL. */
+	void (*device_active)(void *opaque, struct vm *vm, const char *device_id, bool active);
 };
 
 struct vm_options {

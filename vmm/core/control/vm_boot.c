@@ -87,11 +87,23 @@ static void vm_on_device_failed(void *opaque, struct worker_device *device, cons
 	vm->options.events->device_failed(vm->options.opaque, vm, worker_device_id(device), err);
 }
 
+/* A device that is quiesced is still the driver's. */
 static void vm_on_device_changed(void *opaque, struct worker_device *device)
 {
-	(void)opaque;
-	log_debug("device \"%s\": state %d", worker_device_id(device),
-		  (int)worker_device_state(device));
+	enum worker_device_state state = worker_device_state(device);
+	struct vm *vm = opaque;
+	bool active = state == WORKER_DEVICE_ACTIVE;
+
+	log_debug("device \"%s\": state %d", worker_device_id(device), (int)state);
+	if (!vm->options.events->device_active || (!active && state != WORKER_DEVICE_READY))
+		return;
+	for (unsigned i = 0; i < vm->device_count; i++) {
+		if (vm->devices[i] != device || vm->devices_active[i] == active)
+			continue;
+		vm->devices_active[i] = active;
+		vm->options.events->device_active(vm->options.opaque, vm, worker_device_id(device),
+						  active);
+	}
 }
 
 static int vm_on_device_on_demand(void *opaque, struct worker_device *device, int userfaultfd,
@@ -128,7 +140,8 @@ static int vm_start_all(struct vm *vm, struct error *err)
 {
 	if (vm_resources_open(vm, err) < 0 || vm_create_memory(vm, err) < 0 ||
 	    vm_devices_start(vm, err) < 0 ||
-	    (vm->restore && vm_restore_start_memory(vm, err) < 0) || vm_create_platform(vm, err) < 0)
+	    (vm->restore && vm_restore_start_memory(vm, err) < 0) ||
+	    vm_create_platform(vm, err) < 0)
 		return err->code;
 	return 0;
 }

@@ -71,6 +71,7 @@ static int vm_device_start(struct vm *vm, const char *kind_name, const char *id,
 	device = worker_device_new(&options, &vm->device_context, err);
 	if (!device)
 		return err->code;
+	vm->devices_active[vm->device_count] = false;
 	vm->devices[vm->device_count++] = device;
 	vm->devices_waited_for++;
 	return 0;

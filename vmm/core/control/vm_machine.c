@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The machine: what is made of memory, KVM, buses and the platform, loaded, and taken apart. What
- * makes the loop wait for the kernel (vCPUs take it some ten milliseconds each, prefaulting seconds)
- * is done on the pool, by functions named vm_work_…: these touch nothing that the loop looks at.
+ * makes the loop wait for the kernel (vCPUs take it some ten milliseconds each, prefaulting
+ * seconds) is done on the pool, by functions named vm_work_…: these touch nothing that the loop
+ * looks at.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -169,7 +170,7 @@ static int vm_work_make(struct vm *vm, struct error *err)
 	    vm_create_vcpus(vm, made, err) < 0 ||
 	    irqchip_capture(kvm_vm_fd(made->kvm), &vm->irqchip_power_on, err) < 0)
 		return err->code;
-	return vm->prefault ? vm_memory_prefault(&vm->memory, err) : 0;
+	return vm->prefault ? vm_memory_prefault(&vm->memory, &vm->work_cancelled, err) : 0;
 }
 
 /* From here on it is the loop's, whatever became of it. */

@@ -78,6 +78,7 @@ struct vm {
 
 	/* vm_work.c, vm_machine.c: one thing at a time on a thread of the pool. */
 	bool working;
+	_Atomic bool work_cancelled; /* what takes long looks at it */
 	uv_work_t work;
 	vm_work_fn work_run;
 	vm_work_after_fn work_after, machine_done;
@@ -90,6 +91,7 @@ struct vm {
 
 	struct worker_device_context device_context;
 	struct worker_device *devices[VM_MAX_DEVICES];
+	bool devices_active[VM_MAX_DEVICES]; /* as was told last */
 	unsigned device_count;
 	unsigned devices_waited_for; /* not yet ready, or not yet reset */
 
@@ -132,6 +134,10 @@ int vm_begin(struct vm *vm, vm_done_fn done, void *opaque, struct error *err);
 
 /* A thread of the pool is done with the VM. True: the VM had waited for that to end, and ends. */
 bool vm_work_has_ended_vm(struct vm *vm);
+
+/* snapshot/snapshot.c: the VM ends: the snapshot that is being taken is over soon, whoever hangs.
+ */
+void vm_snapshot_abandon(struct vm *vm);
 
 /* snapshot/snapshot.c: a worker was lost while a snapshot is taken: that fails. */
 void vm_snapshot_device_failed(struct vm *vm, const struct error *err);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What takes long and needs no loop, on a thread of the loop's pool. */
+#include <stdatomic.h>
+
 #include "vmm/core/control/vm_parts.h"
 
 static void vm_work_run(uv_work_t *work)
@@ -23,6 +25,7 @@ static void vm_work_done(uv_work_t *work, int status)
 void vm_work_begin(struct vm *vm, vm_work_fn run, vm_work_after_fn after)
 {
 	vm->working = true;
+	atomic_store(&vm->work_cancelled, false);
 	vm->work_run = run;
 	vm->work_after = after;
 	vm->work.data = vm;

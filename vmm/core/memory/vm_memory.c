@@ -5,12 +5,15 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/memfd.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "ipc/cleanup.h"
 #include "vmm/core/platform/memory_map.h"
+
+#define PREFAULT_STEP_BYTES (UINT64_C(64) << 20) /* some ten milliseconds */
 
 unsigned vm_memory_layout(uint64_t size_bytes, uint64_t gpa[2], uint64_t region_bytes[2])
 {
@@ -106,16 +109,30 @@ int vm_memory_create(struct guest_memory *memory, const struct vm_memory_options
 	return 0;
 }
 
-int vm_memory_prefault(const struct guest_memory *memory, struct error *err)
+static int region_prefault(const struct guest_memory_region *region, const _Atomic bool *cancelled,
+			   struct error *err)
 {
-	for (unsigned i = 0; i < memory->region_count; i++) {
-		const struct guest_memory_region *region = &memory->regions[i];
+	for (uint64_t at = 0; at < region->size_bytes; at += PREFAULT_STEP_BYTES) {
+		uint64_t left = region->size_bytes - at;
 
-		if (madvise(region->hva, region->size_bytes, MADV_POPULATE_WRITE) < 0)
+		if (atomic_load(cancelled))
+			return error_set(err, -ECANCELED, "cancelled");
+		if (madvise(region->hva + at,
+			    left < PREFAULT_STEP_BYTES ? left : PREFAULT_STEP_BYTES,
+			    MADV_POPULATE_WRITE) < 0)
 			return error_set_errno(err, -errno,
 					       "cannot prefault %" PRIu64 " MiB of guest memory",
 					       region->size_bytes >> 20);
 	}
+	return 0;
+}
+
+int vm_memory_prefault(const struct guest_memory *memory, const _Atomic bool *cancelled,
+		       struct error *err)
+{
+	for (unsigned i = 0; i < memory->region_count; i++)
+		if (region_prefault(&memory->regions[i], cancelled, err) < 0)
+			return err->code;
 	return 0;
 }
 

@@ -30,8 +30,10 @@ unsigned vm_memory_layout(uint64_t size_bytes, uint64_t gpa[2], uint64_t region_
 int vm_memory_create(struct guest_memory *memory, const struct vm_memory_options *options,
 		     struct error *err);
 
-/* Have every page made now, which takes long: any thread. */
-int vm_memory_prefault(const struct guest_memory *memory, struct error *err);
+/* Have every page made now, which takes long: any thread. -ECANCELED soon after *cancelled is set.
+ */
+int vm_memory_prefault(const struct guest_memory *memory, const _Atomic bool *cancelled,
+		       struct error *err);
 
 /* Give every region to KVM, slots from 0. */
 int vm_memory_attach(const struct guest_memory *memory, struct kvm_vm *vm, struct error *err);

@@ -14,6 +14,7 @@
 #include "vmm/core/snapshot/snapshot_parts.h"
 #include "vmm/core/workers/broker_snapshot.h"
 
+#define IMPATIENCE_MS	   500	 /* of a VM that ends */
 #define QUIESCE_TIMEOUT_MS 10000 /* a disk may have a second of writes to finish and flush */
 #define COLLECT_TIMEOUT_MS 5000
 #define SETTLE_RETRY_MS	   5
@@ -122,6 +123,10 @@ static void snapshot_resume_workers(struct snapshot *snapshot)
 	struct error err = ERROR_INIT;
 
 	snapshot_enter(snapshot, SNAPSHOT_RESUME);
+	if (vm->end_after_work) { /* they go on with nothing */
+		snapshot_finish(snapshot);
+		return;
+	}
 	snapshot->waiting = 1;
 	for (unsigned i = 0; i < vm->device_count; i++) {
 		if (!snapshot->devices[i].quiesced ||
@@ -448,6 +453,49 @@ int vm_snapshot_cancel(struct vm *vm, struct error *err)
 		uv_timer_start(&vm->snapshot->timer, snapshot_settle, 0, 0);
 	}
 	return 0;
+}
+
+static bool snapshot_waits_for(const struct snapshot *snapshot, unsigned i)
+{
+	switch (snapshot->status->phase) {
+	case SNAPSHOT_QUIESCE:
+	case SNAPSHOT_RESUME:
+		return !worker_device_is_idle(snapshot->vm->devices[i]);
+	case SNAPSHOT_COLLECT:
+		return !snapshot->devices[i].worker_state;
+	default:
+		return false;
+	}
+}
+
+/* Those who have not answered by now are killed: what waits for them then ends. */
+static void snapshot_on_impatience(uv_timer_t *timer)
+{
+	struct snapshot *snapshot = timer->data;
+	struct vm *vm = snapshot->vm;
+	struct error late = ERROR_INIT;
+	bool hung[VM_MAX_DEVICES];
+	unsigned count = vm->device_count;
+
+	error_set(&late, -ETIMEDOUT, "does not answer, and the VM ends");
+	for (unsigned i = 0; i < count; i++)
+		hung[i] = snapshot_waits_for(snapshot, i);
+	for (unsigned i = 0; i < count; i++)
+		if (hung[i])
+			worker_device_fail(vm->devices[i], &late);
+}
+
+void vm_snapshot_abandon(struct vm *vm)
+{
+	struct snapshot *snapshot = vm->snapshot;
+
+	if (!snapshot)
+		return;
+	(void)vm_snapshot_cancel(vm, NULL);
+	if (snapshot->status->phase == SNAPSHOT_QUIESCE ||
+	    snapshot->status->phase == SNAPSHOT_COLLECT ||
+	    snapshot->status->phase == SNAPSHOT_RESUME)
+		uv_timer_start(&snapshot->timer, snapshot_on_impatience, IMPATIENCE_MS, 0);
 }
 
 void vm_snapshot_device_failed(struct vm *vm, const struct error *err)

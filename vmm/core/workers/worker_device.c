@@ -315,16 +315,23 @@ void worker_device_finish_request(struct worker_device *device, const struct err
 {
 	worker_device_done_fn done = device->done;
 	void *opaque = device->done_opaque;
+	bool always = device->done_always;
 	struct error failure = ERROR_INIT;
 
-	device->request_open = false;
+	device->request_open = device->done_always = false;
 	device->done = NULL;
 	if (err) {
 		failure = *err;
 		error_prefix(&failure, "device \"%s\"", device->id);
 	}
-	if (device->destroying)
+	if (device->destroying) {
+		if (done && always) {
+			error_set(&failure, -ECANCELED, "device \"%s\": the VM ended meanwhile",
+				  device->id);
+			done(opaque, device, &failure);
+		}
 		return;
+	}
 	device->context->events->changed(device->context->opaque, device);
 	if (done)
 		done(opaque, device, err ? &failure : NULL);

@@ -53,6 +53,7 @@ struct worker_device {
 	bool request_open;			  /* a life-cycle request waits for its answer */
 	worker_device_done_fn done;		  /* of that request; NULL: the guest's own wish */
 	void *done_opaque;
+	bool done_always; /* somebody outside of the VM waits: also when the device goes meanwhile */
 	channel_reply_fn activated; /* ACTIVATE waits for its answer: who gets it, once checked */
 	bool activated_on_demand;   /* it asked for a userfaultfd */
 	struct log_ratelimit needs_reset_log;

@@ -398,6 +398,7 @@ int worker_device_update(struct worker_device *device, const uint8_t *update, si
 
 	if (worker_begin_request(device, done, opaque, err) < 0)
 		return err->code;
+	device->done_always = true;
 	request.device.data = (uint8_t *)(uintptr_t)update;
 	request.device.len = update_bytes;
 	if (worker_request_send(device, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_UPDATE,

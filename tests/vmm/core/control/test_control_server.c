@@ -189,6 +189,7 @@ static int set_up(void **state)
 	assert_int_equal(channel_watch_start(&fixture->broker_watch, &fixture->loop,
 					     broker_client_channel(fixture->broker), &err),
 			 0);
+	control_starting(fixture->control);
 	control_ready(fixture->control);
 	pthread_create(&fixture->thread, NULL, loop_thread, fixture);
 	*state = fixture;

@@ -65,7 +65,12 @@ static void on_terminal(void *opaque, struct vm *vm, const char *id, const char 
 	(void)path;
 }
 
-static const struct vm_events events = {on_state_changed, on_ended, on_device_failed, on_terminal};
+static const struct vm_events events = {
+	.state_changed = on_state_changed,
+	.ended = on_ended,
+	.device_failed = on_device_failed,
+	.terminal = on_terminal,
+};
 
 static void on_done(void *opaque, struct vm *vm, const struct error *err)
 {
@@ -239,7 +244,7 @@ static void a_worker_that_cannot_be_started_while_others_are_asked_for_fails_the
 	link_program(test, "bulkhead-console");
 	vm_under_test_init_workers(&other, test->folder);
 	vm = make_vm(&other);
-	assert_int_equal(vm_boot(vm, on_done, NULL, &err), -ENOENT);
+	assert_int_equal(vm_boot(vm, on_done, NULL, &err), -ENODEV);
 	assert_non_null(strstr(err.message, "bulkhead-rng is not installed"));
 	wait_for(&other, &outcome.ended);
 	assert_int_equal(outcome.why, VM_END_FAILURE);

@@ -166,7 +166,12 @@ static void on_terminal(void *opaque, struct vm *vm, const char *id, const char 
 	(void)path;
 }
 
-static const struct vm_events events = {on_state_changed, on_ended, on_device_failed, on_terminal};
+static const struct vm_events events = {
+	.state_changed = on_state_changed,
+	.ended = on_ended,
+	.device_failed = on_device_failed,
+	.terminal = on_terminal,
+};
 
 static void on_done(void *opaque, struct vm *vm, const struct error *err)
 {
