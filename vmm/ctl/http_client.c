@@ -20,7 +20,7 @@ static int on_body(llhttp_t *parser, const char *at, size_t length)
 	struct http_response *response = &client->response;
 	char *body;
 
-	if (client->on_part && response->status == 200) {
+	if (client->on_part && parser->status_code == 200) {
 		client->left = !client->on_part(client->opaque, at, length);
 		return client->left ? HPE_USER : 0;
 	}

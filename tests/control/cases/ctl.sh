@@ -43,6 +43,21 @@ case_ctl_follows_events() {
 	contains "events" "$(cat "$dir/followed")" "vmm shutdown"
 }
 
+# Only the gateway has died, not the VMM: the next one is followed.
+case_ctl_follows_events_past_the_gateways_death() {
+	booted
+	ctl events >"$dir/events" &
+	local follower=$!
+	wait_for 5 eval "ctl pause; ctl resume; grep -q 'vm paused' '$dir/events'" || fail "no events"
+	kill -KILL "$(pid_of gateway)" || fail "no gateway"
+	wait_for 5 ctl ping || fail "no answer"
+	: >"$dir/events"
+	wait_for 5 eval "ctl pause; ctl resume; grep -q 'vm resumed' '$dir/events'" || fail "no events after the gateway's death"
+	ctl shutdown-vmm || fail "shutdown-vmm"
+	wait "$follower" || fail "events: status $?"
+	wait_for 5 ended || fail "the VMM is still there"
+}
+
 case_ctl_draws_a_bar_on_a_terminal() {
 	command -v script >/dev/null || skip "no script(1)"
 	booted

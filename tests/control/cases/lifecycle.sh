@@ -164,6 +164,29 @@ case_a_snapshot_is_restored_over_the_socket() {
 	! grep -q '^TICK 1 ' "$dir/serial" || fail "the guest began again"
 }
 
+# The answer comes when there is nothing of the failed one left.
+case_a_restore_that_failed_can_be_tried_again_at_once() {
+	booted
+	ctl pause || fail "pause"
+	ctl snapshot "$dir/snap" || fail "snapshot"
+	ctl delete || fail "delete"
+	truncate -s 32M "$dir/other"
+	expect "restore" "$(api PUT vm.restore "{\"source_url\":\"file://$dir/snap\",\"overrides\":[{\"id\":\"root\",\"path\":\"$dir/other\"}]}")" 400
+	contains "answer" "$(answer)" "the disk had 16777216 bytes when it was saved, the image has 33554432"
+	expect "restore" "$(api PUT vm.restore "{\"source_url\":\"file://$dir/snap\"}")$(answer)" 204
+	expect "state" "$(state)" Paused
+}
+
+case_a_path_alone_is_where_a_clones_serial_port_writes() {
+	booted
+	ctl pause || fail "pause"
+	ctl snapshot "$dir/snap" || fail "snapshot"
+	ctl delete || fail "delete"
+	cp "$dir/disk" "$dir/copy"
+	ctl restore "$dir/snap" root="$dir/copy" serial="$dir/elsewhere" resume || fail "restore"
+	wait_for 5 grep -q TICK "$dir/elsewhere" || fail "the clone does not write where it was told"
+}
+
 case_sigterm_ends_a_process_whose_machine_is_off() {
 	created
 	kill -TERM "$(cat "$dir/pid")"

@@ -452,6 +452,7 @@ int command_line_parse(int argc, char **argv, struct command_line *line, struct 
 {
 	static const struct argp argp = {options, parse_option, NULL, documentation,
 					 NULL,	  NULL,		NULL};
+	static char incoming[] = "--incoming";
 	struct parse_state state = {.line = line, .err = err};
 
 	*line = (struct command_line){
@@ -462,6 +463,9 @@ int command_line_parse(int argc, char **argv, struct command_line *line, struct 
 	line->config = vm_config_new();
 	if (!line->config)
 		return error_set(err, -ENOMEM, "out of memory");
+	for (int i = 1; i < argc; i++) /* as QEMU and StratoVirt write it */
+		if (strcmp(argv[i], "-incoming") == 0)
+			argv[i] = incoming;
 	if (argp_parse(&argp, argc, argv,
 		       ARGP_IN_ORDER | ARGP_NO_EXIT | ARGP_NO_HELP | ARGP_NO_ERRS, NULL, &state)) {
 		if (state.answered)

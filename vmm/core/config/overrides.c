@@ -50,6 +50,35 @@ static int override_disk(const Bulkhead__Config__Vm *config, const Bulkhead__Con
 	return override_string(&disk->path, from->path, err);
 }
 
+/* A path without a word of what it is: a socket if it was one, else a file. */
+static int override_terminal(Bulkhead__Config__SerialMode *mode, char **path,
+			     Bulkhead__Config__SerialMode new_mode, const char *new_path,
+			     struct error *err)
+{
+	if (new_mode != BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_DEFAULT)
+		*mode = new_mode;
+	else if (*mode != BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_SOCKET)
+		*mode = BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_FILE;
+	return override_string(path, new_path, err);
+}
+
+static int override_serial(Bulkhead__Config__Vm *config, const Bulkhead__Config__Serial *from,
+			   struct error *err)
+{
+	const Bulkhead__Config__SerialMode off = BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_OFF;
+	bool there = config->serial->mode != off;
+
+	if (from->mode == off && there)
+		return error_set(err, -EINVAL,
+				 "--serial off: the snapshot has a serial port; write null");
+	if (from->mode != off && !there)
+		return error_set(err, -EINVAL, "--serial: the snapshot has no serial port");
+	if (!there)
+		return 0;
+	return override_terminal(&config->serial->mode, &config->serial->path, from->mode,
+				 from->path, err);
+}
+
 static int override_console(Bulkhead__Config__Vm *config, const Bulkhead__Config__Console *from,
 			    struct error *err)
 {
@@ -63,8 +92,8 @@ static int override_console(Bulkhead__Config__Vm *config, const Bulkhead__Config
 		return error_set(err, -EINVAL, "--console: the snapshot has no console");
 	if (!there)
 		return 0;
-	config->console->mode = from->mode;
-	return override_string(&config->console->path, from->path, err);
+	return override_terminal(&config->console->mode, &config->console->path, from->mode,
+				 from->path, err);
 }
 
 static int override_check_fixed(const Bulkhead__Config__Vm *overrides, struct error *err)
@@ -99,11 +128,10 @@ int vm_config_apply_overrides(Bulkhead__Config__Vm *config, const Bulkhead__Conf
 	for (size_t i = 0; i < overrides->n_disks; i++)
 		if (override_disk(config, overrides->disks[i], err) < 0)
 			return err->code;
-	if (overrides->serial->mode != BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_DEFAULT) {
-		config->serial->mode = overrides->serial->mode;
-		if (override_string(&config->serial->path, overrides->serial->path, err) < 0)
-			return err->code;
-	}
+	if ((overrides->serial->mode != BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_DEFAULT ||
+	     overrides->serial->path[0]) &&
+	    override_serial(config, overrides->serial, err) < 0)
+		return err->code;
 	if (overrides->console && override_console(config, overrides->console, err) < 0)
 		return err->code;
 	if (override_string(&config->name, overrides->name, err) < 0)

@@ -223,8 +223,7 @@ static int config_name_disk(size_t index, struct error *err)
 	if (strncmp(err->message, option, sizeof(option) - 1) != 0)
 		return err->code;
 	memcpy(rest, err->message + sizeof(option) - 2, sizeof(rest) - sizeof(option) + 2);
-	(void)snprintf(err->message, sizeof(err->message), "--disk[%zu]%s", index, rest);
-	return err->code;
+	return error_set(err, err->code, "--disk[%zu]%s", index, rest);
 }
 
 static int config_complete_disks(Bulkhead__Config__Vm *config, struct error *err)

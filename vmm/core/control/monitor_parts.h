@@ -38,6 +38,7 @@ struct monitor {
 	void *delete_opaque;
 	void (*restore_done)(void *opaque, const struct error *err);
 	void *restore_opaque;
+	struct error restore_failure; /* told when the VM is gone */
 };
 
 /* monitor.c: end the process with this status, once its VM is gone. */

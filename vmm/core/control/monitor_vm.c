@@ -36,6 +36,8 @@ static void monitor_on_vm_gone(void *opaque)
 {
 	struct monitor *monitor = opaque;
 	void (*done)(void *) = monitor->delete_done;
+	void (*restore_done)(void *, const struct error *) = monitor->restore_done;
+	struct error failure = monitor->restore_failure;
 
 	monitor->vm = NULL;
 	monitor->vm_going = false;
@@ -43,6 +45,11 @@ static void monitor_on_vm_gone(void *opaque)
 	monitor->delete_done = NULL;
 	if (done)
 		done(monitor->delete_opaque);
+	if (restore_done && failure.code) {
+		monitor->restore_done = NULL;
+		monitor->restore_failure = (struct error)ERROR_INIT;
+		restore_done(monitor->restore_opaque, &failure);
+	}
 }
 
 void monitor_destroy_vm(struct monitor *monitor)
@@ -194,7 +201,9 @@ static void monitor_on_restored(void *opaque, struct vm *vm, const struct error 
 	struct error failure = ERROR_INIT;
 
 	monitor->restoring = err != NULL;
-	if (err || !monitor->resume)
+	if (err && monitor->restore_done) /* who asked may try again: when this VM is gone */
+		monitor->restore_failure = *err;
+	else if (err || !monitor->resume)
 		monitor_on_resumed(monitor, vm, err);
 	else if (vm_resume(vm, monitor_on_resumed, monitor, &failure) < 0)
 		monitor_on_resumed(monitor, vm, &failure);

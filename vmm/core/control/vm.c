@@ -62,6 +62,13 @@ void vm_finish(struct vm *vm, const struct error *err)
 		done(vm->done_opaque, vm, err);
 }
 
+void vm_fail_start(struct vm *vm, const struct error *err)
+{
+	if (!vm->done_failure.code)
+		vm->done_failure = *err;
+	(void)vm_shutdown(vm, VM_END_FAILURE, err);
+}
+
 static int vm_require(const struct vm *vm, enum vm_state state, const char *action,
 		      struct error *err)
 {
@@ -97,7 +104,13 @@ static void vm_on_park_timeout(uv_timer_t *timer)
 	struct error late = ERROR_INIT;
 
 	error_set(&late, -ETIMEDOUT, "a vCPU did not stop within %d s", VM_PARK_TIMEOUT_MS / 1000);
-	if (vm->state == VM_PAUSING) {
+	if (on_demand_memory_is_lost(vm)) {
+		error_set(&late, -EIO,
+			  "a vCPU waits for memory that cannot be had, the pager is gone; restore "
+			  "the "
+			  "VM from its snapshot again");
+		(void)vm_shutdown(vm, VM_END_FAILURE, &late);
+	} else if (vm->state == VM_PAUSING) {
 		vcpu_set_run(vm->vcpus);
 		vm_enter_state(vm, VM_RUNNING);
 		vm_finish(vm, &late);
@@ -242,6 +255,11 @@ int vm_resume(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
 
 	if (vm_require(vm, VM_PAUSED, "resume", err) < 0)
 		return err->code;
+	if (on_demand_memory_is_lost(vm))
+		return error_set(
+			err, -EIO,
+			"cannot resume: the pager is gone, and with it memory that was not "
+			"read yet; restore the VM from its snapshot again");
 	for (unsigned i = 0; i < vm->device_count; i++)
 		if (worker_device_state(vm->devices[i]) == WORKER_DEVICE_QUIESCED &&
 		    !worker_device_is_idle(vm->devices[i]))
@@ -255,7 +273,8 @@ int vm_resume(struct vm *vm, vm_done_fn done, void *opaque, struct error *err)
 		if (worker_device_state(vm->devices[i]) != WORKER_DEVICE_QUIESCED)
 			continue;
 		vm->devices_waited_for++;
-		if (worker_device_resume(vm->devices[i], vm_on_device_resumed, vm, &failure) < 0)
+		if (worker_device_resume(vm->devices[i], WORKER_RESUME_TIMEOUT_MS,
+					 vm_on_device_resumed, vm, &failure) < 0)
 			vm_on_device_resumed(vm, vm->devices[i], &failure);
 	}
 	vm_on_device_resumed(vm, NULL, NULL);
@@ -292,10 +311,13 @@ int vm_inject_nmi(struct vm *vm, struct error *err)
 static void vm_ended(struct vm *vm, enum vm_end why)
 {
 	struct error text = vm->end_text;
-	struct error failure = ERROR_INIT;
+	struct error failure = vm->done_failure;
 
 	vm->ending = false;
-	error_set(&failure, -ECANCELED, "%s", text.message);
+	vm->done_failure = (struct error)ERROR_INIT;
+	vm_restore_forget(vm);
+	if (!failure.code)
+		error_set(&failure, -ECANCELED, "%s", text.message);
 	vm_enter_state(vm, VM_SHUTDOWN);
 	vm_finish(vm, &failure);
 	vm->options.events->ended(vm->options.opaque, vm, why, &text);

@@ -73,7 +73,8 @@ enum vm_state vm_state(const struct vm *vm);
 const char *vm_state_name(enum vm_state state);
 const Bulkhead__Config__Vm *vm_config(const struct vm *vm);
 
-/* Start workers, load the kernel, run. Failure later comes by done and ended(VM_END_FAILURE). */
+/* Start workers, load the kernel, run. What fails once it has begun is told by done, and by
+ * ended(VM_END_FAILURE), when the VM may be booted again. */
 int vm_boot(struct vm *vm, vm_done_fn done, void *opaque, struct error *err);
 
 /* Stop all vCPUs; workers go on serving what was kicked. -EINVAL with the state named when not

@@ -15,12 +15,6 @@
 /* ---- devices
  * ------------------------------------------------------------------------------------------ */
 
-static void vm_boot_fail(struct vm *vm, const struct error *err)
-{
-	vm_finish(vm, err);
-	(void)vm_shutdown(vm, VM_END_FAILURE, err);
-}
-
 /* Slots follow the configuration's order, whichever worker was ready first. */
 static int vm_plug_devices(struct vm *vm, struct error *err)
 {
@@ -35,7 +29,7 @@ static void vm_on_loaded(struct vm *vm, const struct error *err)
 	if (vm_work_has_ended_vm(vm))
 		return;
 	if (err) {
-		vm_boot_fail(vm, err);
+		vm_fail_start(vm, err);
 		return;
 	}
 	vm_enter_state(vm, VM_RUNNING);
@@ -48,7 +42,7 @@ static void vm_continue_boot(struct vm *vm)
 	struct error err = ERROR_INIT;
 
 	if (vm_plug_devices(vm, &err) < 0)
-		vm_boot_fail(vm, &err);
+		vm_fail_start(vm, &err);
 	else
 		vm_machine_load(vm, vm_on_loaded);
 }
@@ -74,7 +68,7 @@ static void vm_on_device_ready(void *opaque, struct worker_device *device, const
 		if (!vm->start_failure.code)
 			vm->start_failure = *err;
 	} else if (err)
-		vm_boot_fail(vm, err);
+		vm_fail_start(vm, err);
 	else
 		vm_on_one_ready(vm);
 }
@@ -126,7 +120,7 @@ static void vm_on_made(struct vm *vm, const struct error *err)
 	if (vm_work_has_ended_vm(vm))
 		return;
 	if (err)
-		vm_boot_fail(vm, err);
+		vm_fail_start(vm, err);
 	else
 		vm_on_one_ready(vm);
 }
@@ -139,8 +133,14 @@ static void vm_on_made(struct vm *vm, const struct error *err)
 static int vm_start_all(struct vm *vm, struct error *err)
 {
 	if (vm_resources_open(vm, err) < 0 || vm_create_memory(vm, err) < 0 ||
-	    vm_devices_start(vm, err) < 0 ||
-	    (vm->restore && vm_restore_start_memory(vm, err) < 0) ||
+	    vm_devices_start(vm, err) < 0)
+		return err->code;
+	if (vm->start_failure
+		    .code) { /* of a worker, while the broker was asked for something else */
+		*err = vm->start_failure;
+		return err->code;
+	}
+	if ((vm->restore && vm_restore_start_memory(vm, err) < 0) ||
 	    vm_create_platform(vm, err) < 0)
 		return err->code;
 	return 0;
@@ -183,7 +183,7 @@ static void vm_on_lock_timer(uv_timer_t *timer)
 	struct error err = ERROR_INIT;
 
 	if (vm_start_try(vm, &err) < 0)
-		vm_boot_fail(vm, &err);
+		vm_fail_start(vm, &err);
 }
 
 static int vm_start_declare(struct vm *vm, struct error *err)
@@ -205,11 +205,9 @@ int vm_start_machine(struct vm *vm, vm_done_fn done, void *opaque, struct error 
 	/* One more than there are devices: the machine. */
 	vm->devices_waited_for = 1;
 	vm->lock_pause_ms = FIRST_LOCK_PAUSE_MS;
-	if (vm_start_declare(vm, err) < 0 || vm_start_try(vm, err) < 0) {
-		vm->done = NULL;
-		(void)vm_shutdown(vm, VM_END_FAILURE, err);
-		return err->code;
-	}
+	vm->done_failure = (struct error)ERROR_INIT;
+	if (vm_start_declare(vm, err) < 0 || vm_start_try(vm, err) < 0)
+		vm_fail_start(vm, err);
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "vmm/core/pci/pci_bus.h"
 #include "vmm/core/platform/bus.h"
 #include "vmm/core/platform/platform.h"
+#include "vmm/core/snapshot/on_demand_memory.h"
 #include "vmm/core/snapshot/snapshot.h"
 #include "vmm/core/workers/worker_device.h"
 
@@ -98,6 +99,8 @@ struct vm {
 	/* The operation that is under way, if any. */
 	vm_done_fn done;
 	void *done_opaque;
+	struct error
+		done_failure; /* of a start, which is told when the VM has ended; code 0: none */
 
 	struct snapshot *snapshot; /* being taken; NULL: none */
 	struct snapshot_status snapshot_status;
@@ -108,7 +111,7 @@ struct vm {
 	struct pager_client *pager; /* NULL: all of memory is there */
 	bool pager_ending;
 	void (*memory_ready)(struct vm *vm, const struct error *err);
-	void (*memory_complete)(struct vm *vm);
+	on_demand_complete_fn memory_complete;
 	void (*memory_gone)(struct vm *vm);
 
 	/* Within vm_start_machine(), which waits for the broker and handles what comes from there:
@@ -132,6 +135,9 @@ void vm_enter_state(struct vm *vm, enum vm_state state);
 void vm_finish(struct vm *vm, const struct error *err);
 int vm_begin(struct vm *vm, vm_done_fn done, void *opaque, struct error *err);
 
+/* A boot or restore has failed: the VM ends, and then whoever started it is told. */
+void vm_fail_start(struct vm *vm, const struct error *err);
+
 /* A thread of the pool is done with the VM. True: the VM had waited for that to end, and ends. */
 bool vm_work_has_ended_vm(struct vm *vm);
 
@@ -150,6 +156,7 @@ int vm_restore_saved_state(struct vm *vm, const char *id, const char *kind, cons
 bool vm_restore_is_on_demand(const struct vm *vm);
 bool vm_restore_is_working(const struct vm *vm); /* a thread writes into guest memory */
 void vm_restore_abandon(struct vm *vm);
+void vm_restore_forget(struct vm *vm); /* when no worker can answer any more */
 
 /* vm_boot.c: workers and machine, but no kernel: shared by boot and restore. */
 int vm_start_machine(struct vm *vm, vm_done_fn done, void *opaque, struct error *err);

@@ -26,12 +26,16 @@ static void vm_on_reloaded(struct vm *vm, const struct error *err)
 }
 
 /* Memory is complete: the kernel can be loaded into it. */
-static void vm_reset_machine(struct vm *vm)
+static void vm_reset_machine(struct vm *vm, const struct error *lost)
 {
 	struct error err = ERROR_INIT;
 
 	if (vm->state != VM_RESETTING || vm->ending)
 		return;
+	if (lost) {
+		vm_reset_fail(vm, lost);
+		return;
+	}
 	for (unsigned i = 0; i < vm->device_count; i++)
 		if (worker_device_transport(vm->devices[i]))
 			virtio_pci_power_on_reset(worker_device_transport(vm->devices[i]));

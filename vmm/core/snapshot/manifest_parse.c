@@ -160,6 +160,10 @@ static int parse_check(const Bulkhead__Snapshot__Manifest *manifest, struct erro
 		return error_set(err, -ENOTSUP,
 				 "has format version %u; this program reads version %u",
 				 manifest->format_version, MANIFEST_FORMAT_VERSION);
+	/* What an incremental one does not hold is in its parent, and no hole. */
+	if (manifest->parent_digest.len || manifest->parent_path[0])
+		return error_set(err, -ENOTSUP,
+				 "is of an incremental snapshot; this program reads whole ones");
 	if (!manifest->host)
 		return error_set(err, -EINVAL, "does not say which host it was made on");
 	if (parse_check_vcpus(manifest, err) < 0 || parse_check_devices(manifest, err) < 0 ||

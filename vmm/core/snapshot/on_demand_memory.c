@@ -41,14 +41,14 @@ static void on_damaged(void *opaque, unsigned region, uint64_t offset, const cha
 static void on_client_gone(void *opaque)
 {
 	struct vm *vm = opaque;
-	void (*complete)(struct vm *) = vm->memory_complete;
+	on_demand_complete_fn complete = vm->memory_complete;
 	void (*gone)(struct vm *) = vm->memory_gone;
 
 	vm->pager = NULL;
 	vm->memory_complete = NULL;
 	vm->memory_gone = NULL;
 	if (complete && !vm->ending)
-		complete(vm);
+		complete(vm, NULL);
 	if (gone)
 		gone(vm);
 }
@@ -77,8 +77,10 @@ static void on_restarted(void *opaque, const struct error *err)
 static void on_failed(void *opaque, const struct error *err)
 {
 	struct vm *vm = opaque;
+	on_demand_complete_fn complete = vm->memory_complete;
 	struct error ignored = ERROR_INIT;
 
+	vm->memory_complete = NULL;
 	log_error("the pager died and cannot be replaced; the VM pauses, restore it from the "
 		  "snapshot "
 		  "again: %s",
@@ -86,6 +88,8 @@ static void on_failed(void *opaque, const struct error *err)
 	vm->options.events->device_failed(vm->options.opaque, vm, "pager", err);
 	if (vm->state == VM_RUNNING && vm_pause(vm, NULL, NULL, &ignored) < 0)
 		log_warning("%s", ignored.message);
+	if (complete)
+		complete(vm, err);
 }
 
 static void on_process_failed(void *opaque, const char *name, const struct error *err)
@@ -151,17 +155,24 @@ int on_demand_memory_add_worker(struct vm *vm, struct worker_device *device, int
 					region_addresses, region_count, err);
 }
 
-void on_demand_memory_when_complete(struct vm *vm, void (*complete)(struct vm *vm))
+void on_demand_memory_when_complete(struct vm *vm, on_demand_complete_fn complete)
 {
 	struct error err = ERROR_INIT;
 
 	if (!vm->pager && complete) {
-		complete(vm);
+		complete(vm, NULL);
 		return;
 	}
 	vm->memory_complete = complete;
-	if (complete && !vm->pager_ending && pager_client_prefault(vm->pager, true, &err) < 0)
-		log_error("memory on demand: %s", err.message);
+	if (complete && !vm->pager_ending && pager_client_prefault(vm->pager, true, &err) < 0) {
+		vm->memory_complete = NULL;
+		complete(vm, &err);
+	}
+}
+
+bool on_demand_memory_is_lost(const struct vm *vm)
+{
+	return vm->pager && pager_client_has_failed(vm->pager);
 }
 
 void on_demand_memory_abandon(struct vm *vm)

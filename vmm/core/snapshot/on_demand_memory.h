@@ -28,12 +28,18 @@ int on_demand_memory_add_worker(struct vm *vm, struct worker_device *device, int
 				const uint64_t *region_addresses, size_t region_count,
 				struct error *err);
 
+/* All of memory is there; err: it cannot be had. */
+typedef void (*on_demand_complete_fn)(struct vm *vm, const struct error *err);
+
 /*
- * Call complete(vm) from the loop when all of memory is there; at once when it is already. Begins
- * to read what is missing. One waits at a time: a second call replaces the first; NULL: nobody
- * waits any more.
+ * Call complete(vm, NULL) from the loop when all of memory is there; at once when it is already; or
+ * with an error when it cannot be had any more. Begins to read what is missing. One waits at a
+ * time: a second call replaces the first; NULL: nobody waits any more.
  */
-void on_demand_memory_when_complete(struct vm *vm, void (*complete)(struct vm *vm));
+void on_demand_memory_when_complete(struct vm *vm, on_demand_complete_fn complete);
+
+/* The pager is gone for good, and some of memory is not there. */
+bool on_demand_memory_is_lost(const struct vm *vm);
 
 /*
  * The VM ends: its vCPUs are told to stop, and what waits for a page that will not come (damage,

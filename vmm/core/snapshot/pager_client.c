@@ -261,6 +261,11 @@ int pager_client_prefault(struct pager_client *client, bool start, struct error 
 	return 0;
 }
 
+bool pager_client_has_failed(const struct pager_client *client)
+{
+	return client->failed;
+}
+
 bool pager_client_is_complete(const struct pager_client *client)
 {
 	return client->complete;

@@ -114,6 +114,9 @@ void pager_client_remove_process(struct pager_client *client, const char *name);
 int pager_client_prefault(struct pager_client *client, bool start, struct error *err);
 
 /* prefault_done() was or is about to be called. */
+/* It could not be replaced: what is not in memory yet never will be. */
+bool pager_client_has_failed(const struct pager_client *client);
+
 bool pager_client_is_complete(const struct pager_client *client);
 
 void pager_client_stats(const struct pager_client *client, struct pager_client_stats *stats);

@@ -25,8 +25,7 @@ static void restore_fail(struct restore *restore, const struct error *err)
 
 	error_prefix(&failure, "restore");
 	restore_free(restore);
-	vm_finish(vm, &failure);
-	(void)vm_shutdown(vm, VM_END_FAILURE, &failure);
+	vm_fail_start(vm, &failure);
 }
 
 static int restore_queue_work(struct restore *restore, uv_work_cb work, uv_after_work_cb after,
@@ -48,8 +47,7 @@ static bool restore_work_is_over(struct restore *restore)
 	struct vm *vm = restore->vm;
 
 	restore->working = false;
-	if (vm->end_after_work) {
-		restore_free(restore);
+	if (restore->abandoned) {
 		(void)vm_work_has_ended_vm(vm);
 		return false;
 	}
@@ -69,7 +67,7 @@ static void restore_on_activated(void *opaque, struct worker_device *device,
 	(void)device;
 	if (err && !restore->failure.code)
 		restore->failure = *err;
-	if (--restore->waiting)
+	if (--restore->waiting || restore->abandoned)
 		return;
 	if (restore->failure.code) {
 		restore_fail(restore, &restore->failure);
@@ -117,8 +115,7 @@ static void restore_continue(struct restore *restore)
 {
 	struct error err = ERROR_INIT;
 
-	if (!restore->devices_ready || !restore->memory_ready || restore->vm->ending ||
-	    restore->vm->end_after_work)
+	if (!restore->devices_ready || !restore->memory_ready || restore->abandoned)
 		return;
 	if (restore_devices(restore, &err) < 0 || restore_machine(restore, &err) < 0 ||
 	    restore_queue_work(restore, restore_touch_work, restore_after_touch, &err) < 0)
@@ -160,7 +157,7 @@ static void restore_after_work(uv_work_t *work, int status)
 
 static void restore_on_pager_ready(struct vm *vm, const struct error *err)
 {
-	if (!vm->restore)
+	if (!vm->restore || vm->restore->abandoned)
 		return;
 	if (err) {
 		restore_fail(vm->restore, err);
@@ -222,13 +219,18 @@ bool vm_restore_is_working(const struct vm *vm)
 	return vm->restore && vm->restore->working;
 }
 
+/* Its thread is told to stop, and workers may still answer to it: freed by vm_restore_forget(). */
 void vm_restore_abandon(struct vm *vm)
 {
 	if (!vm->restore)
 		return;
-	if (vm->restore->working)
-		atomic_store(&vm->restore->progress.cancelled, true);
-	else
+	vm->restore->abandoned = true;
+	atomic_store(&vm->restore->progress.cancelled, true);
+}
+
+void vm_restore_forget(struct vm *vm)
+{
+	if (vm->restore)
 		restore_free(vm->restore);
 }
 
@@ -245,9 +247,8 @@ int vm_restore(struct vm *vm, struct snapshot_reader *reader, const struct resto
 	restore->reader = reader;
 	restore->options = *options;
 	vm->restore = restore;
-	if (vm_start_machine(vm, done, opaque, err) < 0) {
-		if (vm->restore) /* it did not even begin */
-			restore_free(vm->restore);
+	if (vm_start_machine(vm, done, opaque, err) < 0) { /* it did not even begin */
+		restore_free(restore);
 		return err->code;
 	}
 	return 0;

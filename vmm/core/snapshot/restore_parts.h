@@ -15,7 +15,8 @@ struct restore {
 	struct snapshot_reader *reader; /* owned */
 	struct restore_options options;
 	bool devices_ready, memory_ready;
-	bool working; /* a thread of the pool reads or touches memory */
+	bool abandoned; /* the VM ends: nothing goes on */
+	bool working;	/* a thread of the pool reads or touches memory */
 	unsigned waiting;
 	struct error failure; /* of the pool's thread, until it is done */
 	struct memory_progress progress;

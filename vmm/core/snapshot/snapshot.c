@@ -14,11 +14,12 @@
 #include "vmm/core/snapshot/snapshot_parts.h"
 #include "vmm/core/workers/broker_snapshot.h"
 
-#define IMPATIENCE_MS	   500	 /* of a VM that ends */
-#define QUIESCE_TIMEOUT_MS 10000 /* a disk may have a second of writes to finish and flush */
-#define COLLECT_TIMEOUT_MS 5000
-#define SETTLE_RETRY_MS	   5
-#define SETTLE_TIMEOUT_MS  10000 /* for activations and resets that the guest asked for last */
+#define IMPATIENCE_MS	       500   /* of a VM that ends */
+#define QUIESCE_TIMEOUT_MS     10000 /* a disk may have a second of writes to finish and flush */
+#define COLLECT_TIMEOUT_MS     5000
+#define LATE_RESUME_TIMEOUT_MS 60000 /* of a worker that was too late for a snapshot */
+#define SETTLE_RETRY_MS	       5
+#define SETTLE_TIMEOUT_MS      10000 /* for activations and resets that the guest asked for last */
 
 static const char *const phase_names[] = {
 	[SNAPSHOT_NONE] = "none",	[SNAPSHOT_SETUP] = "setup",
@@ -117,6 +118,24 @@ static void snapshot_on_resumed(void *opaque, struct worker_device *device, cons
 		snapshot_finish(snapshot);
 }
 
+static void snapshot_on_late_resumed(void *opaque, struct worker_device *device,
+				     const struct error *err)
+{
+	(void)opaque;
+	if (err)
+		worker_device_fail(device, err);
+}
+
+/* Nobody waits for it. Until it answers, the VM can run, and take no other snapshot. */
+static void snapshot_resume_late(struct worker_device *device)
+{
+	struct error err = ERROR_INIT;
+
+	if (worker_device_resume(device, LATE_RESUME_TIMEOUT_MS, snapshot_on_late_resumed, NULL,
+				 &err) < 0)
+		worker_device_fail(device, &err);
+}
+
 static void snapshot_resume_workers(struct snapshot *snapshot)
 {
 	struct vm *vm = snapshot->vm;
@@ -132,8 +151,13 @@ static void snapshot_resume_workers(struct snapshot *snapshot)
 		if (!snapshot->devices[i].quiesced ||
 		    worker_device_state(vm->devices[i]) == WORKER_DEVICE_FAILED)
 			continue;
+		if (snapshot->devices[i].late) {
+			snapshot_resume_late(vm->devices[i]);
+			continue;
+		}
 		snapshot->waiting++;
-		if (worker_device_resume(vm->devices[i], snapshot_on_resumed, snapshot, &err) < 0)
+		if (worker_device_resume(vm->devices[i], WORKER_RESUME_TIMEOUT_MS,
+					 snapshot_on_resumed, snapshot, &err) < 0)
 			snapshot_on_resumed(snapshot, vm->devices[i], &err);
 	}
 	if (--snapshot->waiting == 0)
@@ -301,9 +325,12 @@ static void snapshot_on_quiesced(void *opaque, struct worker_device *device,
 
 	for (unsigned i = 0; device && i < snapshot->vm->device_count; i++)
 		if (snapshot->vm->devices[i] == device)
-			/* One that was late may be on its way: it is told to resume all the same.
-			 */
+		/* One that was late may be on its way: it is told to resume all the same.
+		 */
+		{
 			snapshot->devices[i].quiesced = true;
+			snapshot->devices[i].late = err && err->code == -ETIMEDOUT;
+		}
 	if (err)
 		snapshot_note_failure(snapshot, err);
 	if (--snapshot->waiting)
@@ -348,11 +375,13 @@ static bool snapshot_is_settled(const struct snapshot *snapshot)
 	return true;
 }
 
-static void snapshot_on_memory_complete(struct vm *vm)
+static void snapshot_on_memory_complete(struct vm *vm, const struct error *err)
 {
 	struct snapshot *snapshot = vm->snapshot;
 
 	snapshot->waits_for_memory = false;
+	if (err)
+		snapshot_note_failure(snapshot, err);
 	if (snapshot->failure.code)
 		snapshot_unwind(snapshot);
 	else
@@ -417,17 +446,28 @@ static struct snapshot *snapshot_new(struct vm *vm, const char *path)
 	return snapshot;
 }
 
+/* The last one that was asked for is what is told of, unless another one is under way. */
+static int snapshot_refused(struct vm *vm, const struct error *err)
+{
+	if (!vm->snapshot)
+		vm->snapshot_status =
+			(struct snapshot_status){.phase = SNAPSHOT_FAILED, .error = *err};
+	return err->code;
+}
+
 int vm_snapshot(struct vm *vm, const char *path, vm_done_fn done, void *opaque, struct error *err)
 {
 	struct snapshot *snapshot;
 
 	if (snapshot_check(vm, path, err) < 0 || vm_begin(vm, done, opaque, err) < 0)
-		return err->code;
+		return snapshot_refused(vm, err);
 	snapshot = snapshot_new(vm, path);
+	if (!snapshot)
+		error_set(err, -ENOMEM, "out of memory");
 	if (!snapshot || broker_snapshot_open(vm->options.broker, path, true, err) < 0) {
 		free(snapshot);
 		vm->done = NULL;
-		return snapshot ? err->code : error_set(err, -ENOMEM, "out of memory");
+		return snapshot_refused(vm, err);
 	}
 	snapshot->directory_open = true;
 	vm->snapshot = snapshot;

@@ -26,7 +26,7 @@ struct snapshot_small_file {
 struct snapshot_device {
 	uint8_t *worker_state; /* owned */
 	size_t worker_state_bytes;
-	bool quiesced;
+	bool quiesced, late;
 };
 
 struct snapshot {

@@ -22,6 +22,8 @@
 #include "vmm/core/pci/virtio_pci.h"
 #include "vmm/core/workers/broker_client.h"
 
+#define WORKER_RESUME_TIMEOUT_MS 5000 /* of a worker that is well */
+
 #define WORKER_DEVICE_MAX_FDS 4
 
 struct worker_device;
@@ -119,8 +121,8 @@ int worker_device_reset(struct worker_device *device, worker_device_done_fn done
 			struct error *err);
 int worker_device_quiesce(struct worker_device *device, uint32_t timeout_ms,
 			  worker_device_done_fn done, void *opaque, struct error *err);
-int worker_device_resume(struct worker_device *device, worker_device_done_fn done, void *opaque,
-			 struct error *err);
+int worker_device_resume(struct worker_device *device, uint32_t timeout_ms,
+			 worker_device_done_fn done, void *opaque, struct error *err);
 
 /* Activate from restored transport state; the saved state was given at creation. */
 int worker_device_activate_restored(struct worker_device *device, worker_device_done_fn done,

@@ -19,7 +19,6 @@
 #define WORKER_CONFIGURE_TIMEOUT_MS 10000
 #define WORKER_ACTIVATE_TIMEOUT_MS  10000
 #define WORKER_RESET_TIMEOUT_MS	    30000 /* drains what is in flight */
-#define WORKER_RESUME_TIMEOUT_MS    5000
 #define WORKER_UPDATE_TIMEOUT_MS    5000
 #define WORKER_STATS_TIMEOUT_MS	    2000
 #define WORKER_SHUTDOWN_TIMEOUT_MS  2000
@@ -53,7 +52,8 @@ struct worker_device {
 	bool request_open;			  /* a life-cycle request waits for its answer */
 	worker_device_done_fn done;		  /* of that request; NULL: the guest's own wish */
 	void *done_opaque;
-	bool done_always; /* somebody outside of the VM waits: also when the device goes meanwhile */
+	bool done_always; /* somebody outside of the VM waits: also when the device goes meanwhile
+			   */
 	channel_reply_fn activated; /* ACTIVATE waits for its answer: who gets it, once checked */
 	bool activated_on_demand;   /* it asked for a userfaultfd */
 	struct log_ratelimit needs_reset_log;

@@ -372,13 +372,13 @@ static void on_resume_reply(void *opaque, struct channel_message *message, const
 	worker_device_finish_request(device, message ? NULL : err);
 }
 
-int worker_device_resume(struct worker_device *device, worker_device_done_fn done, void *opaque,
-			 struct error *err)
+int worker_device_resume(struct worker_device *device, uint32_t timeout_ms,
+			 worker_device_done_fn done, void *opaque, struct error *err)
 {
 	if (worker_begin_request(device, done, opaque, err) < 0)
 		return err->code;
 	if (worker_request_simple(device, BULKHEAD__WORKER__MESSAGE_TYPE__MESSAGE_RESUME,
-				  WORKER_RESUME_TIMEOUT_MS, on_resume_reply, device, err) < 0) {
+				  timeout_ms, on_resume_reply, device, err) < 0) {
 		worker_end_request(device);
 		return err->code;
 	}

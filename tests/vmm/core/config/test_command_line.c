@@ -109,6 +109,18 @@ static void what_is_wrong_is_named(void **state)
 	}
 }
 
+static void qemus_way_to_write_a_restore_is_understood(void **state)
+{
+	struct command_line line;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(PARSE(&line, &err, "-incoming", "file:/d"), 0);
+	assert_string_equal(command_line_url_path("-incoming", line.restore.source_url, &err),
+			    "/d");
+	command_line_destroy(&line);
+}
+
 static void a_value_is_not_taken_for_a_question(void **state)
 {
 	struct command_line line;
@@ -162,6 +174,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_whole_vm_is_described),
 		cmocka_unit_test(what_is_wrong_is_named),
+		cmocka_unit_test(qemus_way_to_write_a_restore_is_understood),
 		cmocka_unit_test(a_value_is_not_taken_for_a_question),
 		cmocka_unit_test(a_restore_keeps_its_overrides_incomplete),
 		cmocka_unit_test(without_a_vm_nothing_is_completed),

@@ -127,6 +127,19 @@ static void another_format_version_is_refused_by_number(void **state)
 	assert_refused(-ENOTSUP, "version 4294967295");
 }
 
+/* What it does not hold is in its parent: no hole. */
+static void an_incremental_one_is_not_taken_for_a_whole_one(void **state)
+{
+	static uint8_t digest[16];
+
+	(void)state;
+	sample.manifest->parent_digest.data = digest;
+	sample.manifest->parent_digest.len = sizeof(digest);
+	assert_refused(-ENOTSUP, "incremental");
+	sample.manifest->parent_digest.data = NULL;
+	sample.manifest->parent_digest.len = 0;
+}
+
 static void a_manifest_without_a_host_is_refused(void **state)
 {
 	(void)state;
@@ -439,6 +452,7 @@ int main(void)
 		TEST(what_was_built_is_read),
 		TEST(two_snapshots_have_two_identities),
 		TEST(another_format_version_is_refused_by_number),
+		TEST(an_incremental_one_is_not_taken_for_a_whole_one),
 		TEST(a_manifest_without_a_host_is_refused),
 		TEST(only_our_own_file_names_are_taken),
 		TEST(an_id_that_is_a_path_is_refused),

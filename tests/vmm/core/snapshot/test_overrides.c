@@ -179,6 +179,43 @@ static void what_makes_the_machine_is_the_snapshots(void **state)
 	assert_refused(test, "--rng");
 }
 
+/* As bulkheadctl sends it. */
+static void a_path_alone_is_a_file(void **state)
+{
+	struct overrides_test *test = *state;
+
+	set_text(&test->overrides->serial->path, "/serial.txt");
+	set_text(&vm_config_console(test->overrides)->path, "/console.txt");
+	apply(test);
+	assert_int_equal(test->config->serial->mode, BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_FILE);
+	assert_string_equal(test->config->serial->path, "/serial.txt");
+	assert_int_equal(test->config->console->mode, BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_FILE);
+	assert_string_equal(test->config->console->path, "/console.txt");
+}
+
+static void a_path_alone_stays_a_socket(void **state)
+{
+	struct overrides_test *test = *state;
+
+	test->config->serial->mode = BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_SOCKET;
+	set_text(&test->config->serial->path, "/old.sock");
+	set_text(&test->overrides->serial->path, "/new.sock");
+	apply(test);
+	assert_int_equal(test->config->serial->mode, BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_SOCKET);
+	assert_string_equal(test->config->serial->path, "/new.sock");
+}
+
+static void a_serial_port_neither_comes_nor_goes(void **state)
+{
+	struct overrides_test *test = *state;
+
+	test->overrides->serial->mode = BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_OFF;
+	assert_refused(test, "--serial off");
+	test->config->serial->mode = BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_OFF;
+	test->overrides->serial->mode = BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_NULL;
+	assert_refused(test, "no serial port");
+}
+
 static void a_console_neither_comes_nor_goes(void **state)
 {
 	struct overrides_test *test = *state;
@@ -211,6 +248,9 @@ int main(void)
 		TEST(a_disk_that_is_written_cannot_become_read_only),
 		TEST(the_shape_of_a_disk_is_the_snapshots),
 		TEST(what_makes_the_machine_is_the_snapshots),
+		TEST(a_path_alone_is_a_file),
+		TEST(a_path_alone_stays_a_socket),
+		TEST(a_serial_port_neither_comes_nor_goes),
 		TEST(a_console_neither_comes_nor_goes),
 		TEST(a_target_without_its_path_is_refused),
 	};

@@ -125,6 +125,36 @@ static void a_guest_does_not_notice_that_its_pager_dies(void **state)
 	vm_under_test_destroy(&test);
 }
 
+/* One that dies again and again is given up: nothing waits for it, and what it had not read is lost. */
+static void a_pager_that_is_given_up_is_named(void **state)
+{
+	struct vm_under_test test;
+	char path[128], other[128];
+
+	(void)state;
+	make_snapshot(&test, path, sizeof(path));
+	check(&test, vm_under_test_restore(&test, path, true));
+	for (unsigned i = 0; i < 400 && !test.devices_failed; i++) {
+		int32_t pid = pager_client_pid(test.vm->pager);
+
+		if (pid > 0)
+			(void)kill(pid, SIGKILL);
+		vm_under_test_run_ms(&test, 20);
+	}
+	assert_int_equal(test.devices_failed, 1);
+	assert_true(vm_under_test_snapshot(
+			    &test, vm_under_test_path(&test, "late", other, sizeof(other))) < 0);
+	assert_non_null(strstr(test.result.message, "pager"));
+	assert_int_equal(access(other, F_OK), -1);
+	assert_true(vm_under_test_resume(&test) < 0);
+	assert_non_null(strstr(test.result.message, "the pager is gone"));
+	vm_under_test_end_vm(&test);
+	restore_and_resume(&test, path);
+	test.devices_failed = 0;
+	assert_goes_on(&test, 1);
+	vm_under_test_destroy(&test);
+}
+
 /* It is asked now and then whether it lives; what the guest waits for comes from the next one. */
 static void a_pager_that_hangs_is_replaced(void **state)
 {
@@ -213,6 +243,7 @@ int main(void)
 		cmocka_unit_test(a_guest_goes_on_through_restores_on_demand),
 		cmocka_unit_test(a_vm_whose_memory_is_prefaulted_is_restored_on_demand),
 		cmocka_unit_test(a_guest_does_not_notice_that_its_pager_dies),
+		cmocka_unit_test(a_pager_that_is_given_up_is_named),
 		cmocka_unit_test(a_pager_that_hangs_is_replaced),
 		cmocka_unit_test(a_restore_ends_before_it_takes_a_wrong_byte),
 		cmocka_unit_test(a_guest_is_ended_before_it_sees_a_wrong_byte),

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "tests/vmm/core/snapshot/vm_under_test.h"
+#include "vmm/core/workers/worker_device.h"
 
 static int setup_guest(void **state, const char *cmdline)
 {
@@ -240,6 +241,26 @@ static bool stop_worker_in(struct vm_under_test *test, enum snapshot_phase phase
 	return true;
 }
 
+/* It does not even answer that it shall go on: later it does, and nothing was lost. */
+static void a_worker_that_stays_stopped_is_not_given_up(void **state)
+{
+	struct vm_under_test *test = required(state);
+	char path[128];
+	int pid = vm_under_test_worker_pid(test, "root");
+
+	vm_under_test_path(test, "stays", path, sizeof(path));
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_true(vm_under_test_snapshot(test, path) < 0);
+	assert_int_equal(test->result.code, -ETIMEDOUT);
+	assert_names(test, "\"root\"");
+	assert_int_equal(access(path, F_OK), -1);
+	/* As long as a worker that is well would have had. */
+	vm_under_test_run_ms(test, WORKER_RESUME_TIMEOUT_MS + 1000);
+	assert_int_equal(test->devices_failed, 0);
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	assert_whole(test, path);
+}
+
 static void be_late_in(struct vm_under_test *test, enum snapshot_phase phase)
 {
 	for (unsigned i = 0; i < 20; i++) {
@@ -395,6 +416,8 @@ int main(void)
 		TEST(a_worker_is_killed_before_the_snapshot_begins),
 		TEST(a_worker_is_killed_while_it_drains),
 		TEST(a_worker_is_killed_before_it_hands_over_its_state),
+		cmocka_unit_test_setup_teardown(a_worker_that_stays_stopped_is_not_given_up,
+						setup_idle, teardown),
 		cmocka_unit_test_setup_teardown(a_worker_is_late_with_draining, setup_idle,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_worker_is_late_with_its_state, setup_idle,

@@ -254,7 +254,7 @@ static Bulkhead__Config__Vm *make_config(struct vm_under_test *test,
 	return config;
 }
 
-static void make_vm(struct vm_under_test *test, Bulkhead__Config__Vm *config)
+void vm_under_test_make_vm(struct vm_under_test *test, Bulkhead__Config__Vm *config)
 {
 	struct error err = ERROR_INIT;
 	struct vm_options options = {
@@ -279,7 +279,7 @@ int vm_under_test_boot_machine(struct vm_under_test *test,
 {
 	struct error err = ERROR_INIT;
 
-	make_vm(test, make_config(test, machine));
+	vm_under_test_make_vm(test, make_config(test, machine));
 	begin(test);
 	return wait_done(test, vm_boot(test->vm, on_done, test, &err), &err);
 }
@@ -370,7 +370,7 @@ int vm_under_test_restore_with(struct vm_under_test *test, const char *path, boo
 		test->result = err;
 		return result;
 	}
-	make_vm(test, reader->config);
+	vm_under_test_make_vm(test, reader->config);
 	reader->config = NULL;
 	begin(test);
 	return wait_done(test, vm_restore(test->vm, reader, &options, on_done, test, &err), &err);

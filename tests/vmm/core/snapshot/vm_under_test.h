@@ -52,6 +52,9 @@ void vm_under_test_init(struct vm_under_test *test);
 void vm_under_test_init_workers(struct vm_under_test *test, const char *worker_folder);
 void vm_under_test_destroy(struct vm_under_test *test);
 
+/* A VM that is not started yet, in place of the last one. Takes config. */
+void vm_under_test_make_vm(struct vm_under_test *test, Bulkhead__Config__Vm *config);
+
 /* Boot guests/GUEST.elf with a disk of 1 MiB, rng and console, and this command line. */
 void vm_under_test_boot(struct vm_under_test *test, const char *guest, const char *cmdline,
 			unsigned cpus);
