@@ -6,14 +6,18 @@
  *   2026-01-31T12:00:00.123456Z vm1 core[blk0] warning: text
  *
  * or one JSON object a line. A line is formatted in a stack buffer and written with one write(2),
- * so that processes that share the fd do not mix lines. The logger is the process's only global
- * state; it is set up once, before threads start, and read-only afterwards. Usable from every
- * thread, not from a signal handler.
+ * so that processes that share the fd do not mix lines. Nobody waits for a log that is not read:
+ * lines are lost then, and counted. The logger is the process's only global state; it is set up
+ * once, before threads start. Usable from every thread, not from a signal handler.
+ *
+ * A process that is not trusted with the log has a pipe to the one that started it instead: it
+ * sends level and text (`relay`), and that one says whose line it is (log_relayed()).
  */
 #ifndef BULKHEAD_IPC_LOG_H
 #define BULKHEAD_IPC_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level {
@@ -27,6 +31,7 @@ struct log_options {
 	int fd;		      /* where lines go, borrowed; -1: nowhere */
 	enum log_level level; /* lines above it are dropped */
 	bool json;
+	bool relay;	     /* fd is such a pipe; then only the level counts */
 	const char *vm_name; /* copied; may be NULL */
 	const char *process; /* "core", "broker", "blk", …; copied */
 	const char *device;  /* device id of a worker, copied; may be NULL */
@@ -34,6 +39,18 @@ struct log_options {
 
 /* Set up logging of this process. Call once, before other threads exist. */
 void log_setup(const struct log_options *options);
+
+/*
+ * A descriptor of our own for what fd writes to, which does not block whatever other processes do
+ * with theirs; a mere copy where that cannot be had (sockets). -1: not even that, errno says why.
+ */
+int log_descriptor(int fd);
+
+/*
+ * A line as it came through a pipe from a process that relays. data is whatever it wrote: what has
+ * no level is an error. Levels above ours are dropped.
+ */
+void log_relayed(const char *process, const char *device, const char *data, size_t bytes);
 
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -10,7 +10,7 @@ enum process_option {
 	OPTION_DEVICE_ID = 1,
 	OPTION_VM_NAME,
 	OPTION_LOG_LEVEL,
-	OPTION_LOG_JSON,
+	OPTION_LOG_RELAY,
 	OPTION_SECCOMP,
 	OPTION_HELP,
 	OPTION_VERSION,
@@ -45,7 +45,7 @@ static void print_help(const char *program, const char *about)
 	       "  --device-id=ID            which device it serves, for log lines\n"
 	       "  --vm-name=NAME            which VM it is part of, for log lines\n"
 	       "  --log-level=N             0 errors, 1 warnings (default), 2 what happens, 3 all\n"
-	       "  --log-json                log lines in JSON\n"
+	       "  --log-relay               standard error is a pipe to the broker, which writes the log\n"
 	       "  --seccomp=true|log|false  its system call filter: enforced (default), logging, off\n"
 	       "  --help, --version\n",
 	       program, about);
@@ -62,8 +62,8 @@ static int parse_option(int option, const char *argument, struct process_options
 		return 0;
 	case OPTION_LOG_LEVEL:
 		return parse_log_level(argument, &options->log_level);
-	case OPTION_LOG_JSON:
-		options->log_json = true;
+	case OPTION_LOG_RELAY:
+		options->log_relay = true;
 		return 0;
 	case OPTION_SECCOMP:
 		return parse_seccomp(argument, &options->seccomp_mode);
@@ -79,7 +79,7 @@ static int parse_all(int argc, char **argv, const char *program, const char *abo
 		{"device-id", required_argument, NULL, OPTION_DEVICE_ID},
 		{"vm-name", required_argument, NULL, OPTION_VM_NAME},
 		{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
-		{"log-json", no_argument, NULL, OPTION_LOG_JSON},
+		{"log-relay", no_argument, NULL, OPTION_LOG_RELAY},
 		{"seccomp", required_argument, NULL, OPTION_SECCOMP},
 		{"help", no_argument, NULL, OPTION_HELP},
 		{"version", no_argument, NULL, OPTION_VERSION},
@@ -126,7 +126,7 @@ void process_options_set_up_log(const struct process_options *options, const cha
 	log_setup(&(struct log_options){
 		.fd = SANDBOX_LOG_FD,
 		.level = options->log_level,
-		.json = options->log_json,
+		.relay = options->log_relay,
 		.vm_name = options->vm_name,
 		.process = process,
 		.device = device,

@@ -12,12 +12,12 @@
 struct process_options {
 	const char *device_id, *vm_name;
 	enum log_level log_level;
-	bool log_json;
+	bool log_relay;
 	enum sandbox_seccomp_mode seccomp_mode;
 };
 
 /*
- * --device-id=ID --vm-name=NAME --log-level=0..3 --log-json --seccomp=true|log|false, all optional.
+ * --device-id=ID --vm-name=NAME --log-level=0..3 --log-relay --seccomp=true|log|false, all optional.
  * 0; 1 after --help or --version, which are answered here, with `about` as what the program is; or
  * -EINVAL after a mistake, which is told on standard error.
  */

@@ -30,7 +30,8 @@ void worker_reply_error(struct worker *worker, uint16_t type, uint32_t id,
 {
 	struct error err = ERROR_INIT;
 
-	if (channel_fd(worker->channel) >= 0)
+	/* A guest can cause it, again and again. */
+	if (channel_fd(worker->channel) >= 0 && log_ratelimit_allow(&worker->guest_lines, NULL))
 		log_warning("request %u: %s", id, failure->message);
 	note_send(worker, channel_reply_error(worker->channel, type, id, failure), &err);
 }

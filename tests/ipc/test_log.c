@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -156,6 +157,125 @@ static void messages_above_the_level_are_dropped(void **state)
 	assert_int_equal(capture(LOG_LEVEL_WARNING, LOG_LEVEL_INFO, line, sizeof(line)), 0);
 }
 
+/* Fill the pipe with lines, read them all, write one more: what was lost is told. */
+static void nobody_waits_for_a_log_that_is_not_read(const int fds[2], int log_fd)
+{
+	static char all[1 << 20];
+	size_t used = 0;
+	ssize_t got;
+
+	log_setup(&(struct log_options){
+		.fd = log_fd, .level = LOG_LEVEL_INFO, .process = "test"});
+	for (unsigned i = 0; i < 4000; i++)
+		log_write(LOG_LEVEL_INFO, "line %u, and some more to fill the pipe with", i);
+	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+	while ((got = read(fds[0], all + used, sizeof(all) - 1 - used)) > 0)
+		used += (size_t)got;
+	all[used] = '\0';
+	assert_non_null(strstr(all, "info: line 0, "));
+	assert_null(strstr(all, "info: line 3999, "));
+	log_write(LOG_LEVEL_INFO, "the last");
+	got = read(fds[0], all, sizeof(all) - 1);
+	assert_true(got > 0);
+	all[got] = '\0';
+	assert_non_null(strstr(all, "lines are missing here: the log was not read"));
+	assert_non_null(strstr(all, "info: the last\n"));
+	log_setup(&(struct log_options){.fd = -1});
+}
+
+static void a_pipe_of_our_own_does_not_block(void **state)
+{
+	int fds[2], own;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	own = log_descriptor(fds[1]);
+	assert_true(own >= 0);
+	assert_int_equal(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0); /* the others' is as it was */
+	assert_int_equal(fcntl(own, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+	nobody_waits_for_a_log_that_is_not_read(fds, own);
+	close(own);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void a_pipe_that_blocks_is_asked_first(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	nobody_waits_for_a_log_that_is_not_read(fds, fds[1]);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* What came through a pipe, as it is written then. */
+static void relay(const char *data, size_t bytes, char *line, size_t capacity)
+{
+	int fds[2];
+	ssize_t length;
+
+	assert_int_equal(pipe(fds), 0);
+	log_setup(&(struct log_options){.fd = fds[1],
+					.level = LOG_LEVEL_INFO,
+					.vm_name = "vm1",
+					.process = "broker"});
+	log_relayed("blk", "root", data, bytes);
+	close(fds[1]);
+	length = read(fds[0], line, capacity - 1);
+	close(fds[0]);
+	log_setup(&(struct log_options){.fd = -1});
+	assert_true(length >= 0);
+	line[length] = '\0';
+}
+
+static void a_relayed_line_is_its_senders_whatever_it_says(void **state)
+{
+	static const size_t stamp = sizeof("2026-01-31T12:00:00.123456Z ") - 1;
+	static const char lie[] = "x\n2026-01-31T12:00:00.123456Z vm1 core error: forged";
+	static char many[4096];
+	char line[LOG_LINE_SIZE];
+
+	(void)state;
+	relay("1a text", 7, line, sizeof(line));
+	assert_string_equal(line + stamp, "vm1 blk[root] warning: a text\n");
+	relay("3too fine", 9, line, sizeof(line));
+	assert_string_equal(line, "");
+	relay("*** stack smashing detected ***\n", 32, line, sizeof(line));
+	assert_string_equal(line + stamp,
+			    "vm1 blk[root] error: *** stack smashing detected ***\n");
+	relay(lie, sizeof(lie) - 1, line, sizeof(line));
+	assert_ptr_equal(strstr(line, "vm1 blk[root] error: x\\x0a2026"), line + stamp);
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	relay("", 0, line, sizeof(line));
+	assert_string_equal(line + stamp, "vm1 blk[root] error: \n");
+	memset(many, '0', sizeof(many));
+	relay(many, sizeof(many), line, sizeof(line));
+	assert_ptr_equal(strstr(line, "vm1 blk[root] error: 000"), line + stamp);
+	assert_int_equal(strlen(line), stamp + strlen("vm1 blk[root] error: \n") +
+					       LOG_TEXT_SIZE - 1);
+}
+
+static void a_process_that_relays_sends_level_and_text(void **state)
+{
+	char line[64];
+	int fds[2];
+	ssize_t length;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	log_setup(&(struct log_options){
+		.fd = fds[1], .level = LOG_LEVEL_INFO, .relay = true, .process = "rng"});
+	log_write(LOG_LEVEL_WARNING, "a %s", "message");
+	length = read(fds[0], line, sizeof(line));
+	assert_int_equal(length, strlen("1a message"));
+	assert_memory_equal(line, "1a message", (size_t)length);
+	log_setup(&(struct log_options){.fd = -1});
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void a_rate_limit_lets_a_burst_through_and_counts_the_rest(void **state)
 {
 	struct log_ratelimit limit = {.burst = 2, .interval_ms = 3600000, .tokens = 2};
@@ -184,6 +304,10 @@ int main(void)
 		cmocka_unit_test(a_line_that_is_too_long_still_ends_well),
 		cmocka_unit_test(a_message_is_written_to_the_descriptor_and_errno_is_kept),
 		cmocka_unit_test(messages_above_the_level_are_dropped),
+		cmocka_unit_test(a_pipe_of_our_own_does_not_block),
+		cmocka_unit_test(a_pipe_that_blocks_is_asked_first),
+		cmocka_unit_test(a_relayed_line_is_its_senders_whatever_it_says),
+		cmocka_unit_test(a_process_that_relays_sends_level_and_text),
 		cmocka_unit_test(a_rate_limit_lets_a_burst_through_and_counts_the_rest),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

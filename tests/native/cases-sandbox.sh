@@ -103,7 +103,8 @@ case_sandbox_fds_of_workers() {
 		for fd in /proc/"$worker"/fd/*; do
 			target=$(readlink "$fd")
 			case $target in
-			/dev/null | "$T/err" | 'anon_inode:[event'* | 'anon_inode:[io_uring]' | 'anon_inode:[timerfd]' | /memfd:*) ;;
+			pipe:*) [ "${fd##*/}" = 2 ] || fail "worker $worker has a pipe at $fd" ;;
+			/dev/null | 'anon_inode:[event'* | 'anon_inode:[io_uring]' | 'anon_inode:[timerfd]' | /memfd:*) ;;
 			"$T/disk") [ "$worker" = "$(worker_pid disk0)" ] || fail "another worker has the disk" ;;
 			socket:*) sockets=$((sockets + 1)) ;;
 			*) fail "worker $worker has $fd: $target" ;;

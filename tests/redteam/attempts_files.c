@@ -65,5 +65,6 @@ const struct attempt attempts_files[] = {
 	CALL("inotify_init1", BY_FILTER_ONLY, inotify_init1, 0),
 	CALL("fanotify_init", BY_FILTER, fanotify_init, 0, O_RDONLY),
 	CALL("quotactl", BY_FILTER, quotactl, 0x800002, POINTER("/dev/sda"), 0, 0),
+	CALL("overwrite the log", BY_KERNEL, lseek, STDERR_FILENO, 0, SEEK_SET),
 	{0},
 };

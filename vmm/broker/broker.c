@@ -12,8 +12,8 @@
 #include "ipc/log.h"
 #include "proto/broker.pb-c.h"
 
-/* The channels, and a pidfd, a launch socket or a listener for each process. */
-#define MAX_POLL_FDS (2 + 3 * BROKER_MAX_PROCESSES)
+/* The channels, and a pidfd, a launch socket, a listener and a log for each process. */
+#define MAX_POLL_FDS (2 + 4 * BROKER_MAX_PROCESSES)
 
 static void on_core_closed(void *owner, const struct error *err)
 {
@@ -111,7 +111,7 @@ static bool poll_happened(const struct pollfd *fds, unsigned count, int fd)
 
 /* What happened to one process, by name rather than by fd number. */
 struct process_news {
-	bool reported, violated, ended;
+	bool logged, reported, violated, ended;
 };
 
 /*
@@ -126,6 +126,7 @@ static void processes_collect_news(const struct broker *broker, const struct pol
 
 		if (process->state == PROCESS_NONE)
 			continue;
+		news[i].logged = poll_happened(fds, count, process->log_fd);
 		news[i].reported = poll_happened(fds, count, process->launch_fd);
 		news[i].violated = poll_happened(fds, count, process->listener_fd);
 		news[i].ended = poll_happened(fds, count, process->pidfd);
@@ -135,12 +136,14 @@ static void processes_collect_news(const struct broker *broker, const struct pol
 /* Violations before ends, ends last: each may close fds of its own process only. */
 static void processes_dispatch(struct broker *broker, const struct pollfd *fds, unsigned count)
 {
-	struct process_news news[BROKER_MAX_PROCESSES] = {{false, false, false}};
+	struct process_news news[BROKER_MAX_PROCESSES] = {{false, false, false, false}};
 
 	processes_collect_news(broker, fds, count, news);
 	for (unsigned i = 0; i < BROKER_MAX_PROCESSES; i++) {
 		struct process *process = &broker->processes[i];
 
+		if (news[i].logged)
+			broker_on_log(process, PROCESS_LOG_LINES);
 		if (news[i].reported)
 			broker_on_report(broker, process);
 		if (news[i].violated)
@@ -168,6 +171,7 @@ static void broker_turn(struct broker *broker)
 		poll_add(fds, &count, process->pidfd, POLLIN);
 		poll_add(fds, &count, process->launch_fd, POLLIN);
 		poll_add(fds, &count, process->listener_fd, POLLIN);
+		poll_add(fds, &count, process->log_fd, POLLIN);
 	}
 	if (poll(fds, count, poll_timeout_ms(broker)) < 0)
 		return; /* a signal */

@@ -84,13 +84,15 @@ unsigned broker_channel_state(void *owner); /* for legal_states: enum broker_sta
 
 /* SPAWN. The answer comes when the process has reported. err: it could not be started. */
 int broker_spawn(struct broker *broker, const char *kind, const char *device_id, bool helper,
-		 int core_fd, int log_fd, uint32_t request_id, struct error *err);
+		 int core_fd, uint32_t request_id, struct error *err);
 
 /* A uid of this VM's that no living process has: they are given out in turn, and VMs come and go.
  */
 int broker_choose_uid(struct broker *broker, uint32_t *uid, struct error *err);
 struct process *broker_find_process(struct broker *broker, int32_t pid);
 void broker_on_report(struct broker *broker, struct process *process);
+/* Pass on what it has said to the log, at most so many lines. */
+void broker_on_log(struct process *process, unsigned most_lines);
 void broker_on_violation(struct broker *broker, struct process *process);
 void broker_on_exit(struct broker *broker, struct process *process);
 void broker_check_deadlines(struct broker *broker, uint64_t now_ms);

@@ -16,7 +16,8 @@ static struct flock whole_file(bool read_only)
 	};
 }
 
-/* One try: whoever wants to wait for a VM that is ending asks again; the broker has others to serve. */
+/* One try: whoever wants to wait for a VM that is ending asks again; the broker has others to
+ * serve. */
 static int lock_try(int fd, bool read_only)
 {
 	struct flock lock = whole_file(read_only);

@@ -43,7 +43,8 @@ static const struct option long_options[] = {
 
 static const char help[] =
 	"usage: bulkhead-broker --core-fd=N [OPTION]...\n"
-	"Opens what a VM's configuration names and starts the VM's other processes. Not for people:\n"
+	"Opens what a VM's configuration names and starts the VM's other processes. Not for "
+	"people:\n"
 	"bulkhead starts it.\n\n"
 	"  --core-fd=N                the socket to the core\n"
 	"  --log-fd=N                 where log lines go (2), also of the processes it starts\n"

@@ -113,6 +113,17 @@ static void process_discard(struct process *process)
 	process_forget(process);
 }
 
+int process_open_log(struct process *process, int *write_fd, struct error *err)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK | O_DIRECT) != 0)
+		return error_set_errno(err, -errno, "log pipe");
+	process->log_fd = ends[0];
+	*write_fd = ends[1];
+	return 0;
+}
+
 int process_start(struct process *process, const struct process_recipe *recipe, struct error *err)
 {
 	bool has_namespaces = true;
@@ -232,5 +243,6 @@ void process_forget(struct process *process)
 	fd_close(&process->pidfd);
 	fd_close(&process->launch_fd);
 	fd_close(&process->listener_fd);
+	fd_close(&process->log_fd);
 	process->state = PROCESS_NONE;
 }

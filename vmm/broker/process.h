@@ -14,9 +14,13 @@
 
 #include "devworkers/common/sandbox.h"
 #include "ipc/error.h"
+#include "ipc/log.h"
 
 #define PROCESS_DEVICE_ID_SIZE 64
 #define PROCESS_CGROUP_SIZE    80
+
+#define PROCESS_LOG_LINES     16   /* that its pipe holds */
+#define PROCESS_LOG_LINE_SIZE 4096 /* PIPE_BUF */
 
 enum process_state {
 	PROCESS_NONE,	  /* the slot is free */
@@ -31,6 +35,8 @@ struct process {
 	int pidfd;
 	int launch_fd;	 /* STARTING: the broker's end; otherwise -1 */
 	int listener_fd; /* RUNNING, seccomp enforced; otherwise -1 */
+	int log_fd;	 /* the end of its log's pipe that is read; -1: it has closed the other */
+	struct log_ratelimit log_limit;
 	uint32_t uid, gid;
 	char device_id[PROCESS_DEVICE_ID_SIZE];
 	const char *kind;		  /* "blk", static */
@@ -56,6 +62,12 @@ struct process_recipe {
 	int cgroup_fd; /* O_PATH directory of cgroup2; -1: stay in ours */
 	uint32_t allow_missing;
 };
+
+/*
+ * The pipe that becomes its log: a line is one packet (pipe(2), O_DIRECT). Nobody waits at either
+ * end. *write_fd is the caller's.
+ */
+int process_open_log(struct process *process, int *write_fd, struct error *err);
 
 /*
  * Start a process in new namespaces; fills state (STARTING), pid, pidfd, launch_fd, uid, gid of

@@ -105,9 +105,8 @@ static int on_spawn(void *owner, struct channel_message *message, struct error *
 	const Bulkhead__Broker__Spawn *request = (const Bulkhead__Broker__Spawn *)message->body;
 	struct broker *broker = owner;
 	struct error failure = ERROR_INIT;
-	int log_fd = message->fd_count > 1 ? message->fds[1] : -1;
 	int rc = broker_spawn(broker, request->kind, request->device_id, request->gateway,
-			      message->fds[0], log_fd, message->id, &failure);
+			      message->fds[0], message->id, &failure);
 
 	(void)err;
 	return rc == 0 ? 0 : reply_plain(broker, message, rc, &failure);
@@ -213,7 +212,7 @@ const struct channel_row broker_rows[] = {
 	 0, IN_ANY, on_declare},
 	{MESSAGE(OPEN), FRAME_REQUEST, "open", &bulkhead__broker__open__descriptor, 0, 0, 0, IN_ANY,
 	 on_open},
-	{MESSAGE(SPAWN), FRAME_REQUEST, "spawn", &bulkhead__broker__spawn__descriptor, 0, 1, 2,
+	{MESSAGE(SPAWN), FRAME_REQUEST, "spawn", &bulkhead__broker__spawn__descriptor, 0, 1, 1,
 	 IN_ANY, on_spawn},
 	{MESSAGE(KILL), FRAME_REQUEST, "kill", &bulkhead__broker__kill__descriptor, 0, 0, 0, IN_ANY,
 	 on_kill},

@@ -16,6 +16,10 @@
 #define MAX_ARGUMENTS 6
 
 /* argv of a worker (devworkers/common/worker.h) and the text behind it. */
+/* What a process may say: a guest can make it say things. */
+#define LOG_BURST_LINES 200
+#define LOG_LINE_MS	20
+
 struct argument_list {
 	char text[MAX_ARGUMENTS][ARGUMENT_SIZE];
 	char *argv[MAX_ARGUMENTS + 1];
@@ -43,8 +47,7 @@ static void arguments_fill(struct argument_list *list, const struct broker_optio
 	(void)snprintf(list->text[count++], ARGUMENT_SIZE, "--vm-name=%.100s", options->vm_name);
 	(void)snprintf(list->text[count++], ARGUMENT_SIZE, "--log-level=%d", options->log_level);
 	(void)snprintf(list->text[count++], ARGUMENT_SIZE, "--seccomp=%s", options->seccomp);
-	if (options->log_json)
-		(void)snprintf(list->text[count++], ARGUMENT_SIZE, "--log-json");
+	(void)snprintf(list->text[count++], ARGUMENT_SIZE, "--log-relay");
 	for (unsigned i = 0; i < count; i++)
 		list->argv[i] = list->text[i];
 	list->argv[count] = NULL;
@@ -96,13 +99,13 @@ static int spawn_start(struct broker *broker, struct process *process,
 }
 
 int broker_spawn(struct broker *broker, const char *kind, const char *device_id, bool helper,
-		 int core_fd, int log_fd, uint32_t request_id, struct error *err)
+		 int core_fd, uint32_t request_id, struct error *err)
 {
 	struct process *process = process_slot(broker);
 	struct process_recipe recipe = {
 		.core_fd = core_fd,
 		.broker_fd = -1,
-		.log_fd = log_fd >= 0 ? log_fd : broker->options->log_fd,
+		.log_fd = -1,
 	};
 	struct argument_list arguments;
 	int rc = device_id_check(device_id, err);
@@ -120,14 +123,22 @@ int broker_spawn(struct broker *broker, const char *kind, const char *device_id,
 	*process = (struct process){
 		.kind = recipe.program + strlen("bulkhead-"),
 		.spawn_request_id = request_id,
+		.log_fd = -1,
+		.log_limit = {.burst = LOG_BURST_LINES,
+			      .interval_ms = LOG_LINE_MS,
+			      .tokens = LOG_BURST_LINES},
 		.deadline_ms = channel_now_ms() + BROKER_START_MS,
 	};
 	(void)snprintf(process->device_id, sizeof(process->device_id), "%s", device_id);
-	if (helper && strcmp(kind, "gateway") == 0)
+	rc = process_open_log(process, &recipe.log_fd, err);
+	if (rc == 0 && helper && strcmp(kind, "gateway") == 0)
 		rc = gateway_channel_open(broker, &recipe.broker_fd, err);
 	if (rc == 0)
 		rc = spawn_start(broker, process, &recipe, err);
 	fd_close(&recipe.broker_fd);
+	fd_close(&recipe.log_fd);
+	if (rc != 0)
+		fd_close(&process->log_fd);
 	return rc == 0 ? 0 : error_prefix(err, "%s \"%s\"", process->kind, device_id);
 }
 
@@ -179,6 +190,25 @@ void broker_on_report(struct broker *broker, struct process *process)
 			    process->spawn_request_id, &reply.base, NULL, 0, NULL);
 }
 
+void broker_on_log(struct process *process, unsigned most_lines)
+{
+	char line[PROCESS_LOG_LINE_SIZE];
+	uint32_t dropped;
+	ssize_t got = 1;
+
+	while (most_lines-- && process->log_fd >= 0 && got > 0) {
+		got = read(process->log_fd, line, sizeof(line));
+		if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+			fd_close(&process->log_fd);
+		if (got <= 0 || !log_ratelimit_allow(&process->log_limit, &dropped))
+			continue;
+		if (dropped)
+			log_warning("%s \"%s\" says too much: %u lines are left out", process->kind,
+				    process->device_id, dropped);
+		log_relayed(process->kind, process->device_id, line, (size_t)got);
+	}
+}
+
 void broker_on_violation(struct broker *broker, struct process *process)
 {
 	Bulkhead__Broker__Violation event;
@@ -221,6 +251,7 @@ void broker_on_exit(struct broker *broker, struct process *process)
 	}
 	if (!process_reap(process, &status, &signal))
 		return;
+	broker_on_log(process, PROCESS_LOG_LINES);
 	vm_cgroup_remove(&broker->cgroup, process->cgroup);
 	if (process->announced && !broker->core_gone) {
 		event.pid = process->pid;

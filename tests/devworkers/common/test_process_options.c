@@ -29,7 +29,7 @@ static void nothing_given_means_the_safe_defaults(void **state)
 	assert_string_equal(options.vm_name, "");
 	assert_int_equal(options.log_level, LOG_LEVEL_WARNING);
 	assert_int_equal(options.seccomp_mode, SANDBOX_SECCOMP_ENFORCE);
-	assert_false(options.log_json);
+	assert_false(options.log_relay);
 }
 
 static void everything_given_is_taken(void **state)
@@ -38,7 +38,7 @@ static void everything_given_is_taken(void **state)
 			     (char[]){"--device-id=root"},
 			     (char[]){"--vm-name=vm1"},
 			     (char[]){"--log-level=3"},
-			     (char[]){"--log-json"},
+			     (char[]){"--log-relay"},
 			     (char[]){"--seccomp=log"},
 			     NULL};
 	struct process_options options;
@@ -49,7 +49,7 @@ static void everything_given_is_taken(void **state)
 	assert_string_equal(options.vm_name, "vm1");
 	assert_int_equal(options.log_level, LOG_LEVEL_DEBUG);
 	assert_int_equal(options.seccomp_mode, SANDBOX_SECCOMP_LOG);
-	assert_true(options.log_json);
+	assert_true(options.log_relay);
 }
 
 static void help_and_version_are_answered(void **state)

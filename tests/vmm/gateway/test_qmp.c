@@ -18,7 +18,8 @@
 
 #define MESSAGE(name) BULKHEAD__CONTROL__MESSAGE_TYPE__MESSAGE_##name
 #define CONFIG                                                                                     \
-	"{\"payload\":{\"kernel\":\"/k\"},\"cpus\":{\"boot_vcpus\":2,\"max_vcpus\":2},"            \
+	"{\"name\":\"web\",\"payload\":{\"kernel\":\"/"                                            \
+	"k\"},\"cpus\":{\"boot_vcpus\":2,\"max_vcpus\":2},"                                        \
 	"\"disks\":[{\"path\":\"/a.img\",\"id\":\"disk0\",\"readonly\":true}]}"
 
 static char line[200000];
@@ -128,8 +129,9 @@ static void empty_arguments_are_accepted_everywhere_and_others_are_not(void **st
 	int fd = negotiated(*state);
 
 	create(*state);
+	/* The name is now that of the VM that was created. */
 	assert_string_equal(ask(fd, "{\"execute\":\"query-name\",\"arguments\":{}}"),
-			    "{\"return\":{\"name\":\"testvm\"}}");
+			    "{\"return\":{\"name\":\"web\"}}");
 	assert_non_null(strstr(ask(fd, "{\"execute\":\"stop\",\"arguments\":{\"now\":true}}"),
 			       "{\"error\":{\"class\":\"GenericError\",\"desc\":\"now: "));
 	assert_int_equal(fake_core_count(*state, MESSAGE(PAUSE)), 0);

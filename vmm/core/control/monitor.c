@@ -230,7 +230,7 @@ static int monitor_open_log(struct monitor *monitor, const struct command_line *
 			? open(line->log_file,
 			       O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
 			       0600)
-			: fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+			: log_descriptor(STDERR_FILENO);
 	if (monitor->log_fd < 0)
 		return error_set_errno(err, -errno, "--log-file %s",
 				       line->log_file ? line->log_file : "(standard error)");

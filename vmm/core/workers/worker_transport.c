@@ -51,7 +51,9 @@ static void transport_on_activated(void *opaque, struct channel_message *message
 	} else if (device->state != WORKER_DEVICE_FAILED && !device->destroying) {
 		/* What the driver set up is not acceptable (rings outside memory, …): its mistake.
 		 */
-		log_warning("device \"%s\": activation refused: %s", device->id, err->message);
+		if (log_ratelimit_allow(&device->needs_reset_log, NULL))
+			log_warning("device \"%s\": activation refused: %s", device->id,
+				    err->message);
 		virtio_pci_set_needs_reset(device->transport);
 	}
 	worker_device_finish_request(device, message ? NULL : err);

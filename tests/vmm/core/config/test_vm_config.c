@@ -158,16 +158,16 @@ static void no_two_devices_have_one_id(void **state)
 
 	add_disk(test, "one");
 	disk = add_disk(test, "one");
-	expect_refused(test, -EEXIST, "one");
+	expect_refused(test, -EINVAL, "one");
 	(void)vm_config_rng(test->config);
 	set(&disk->id, "rng");
-	expect_refused(test, -EEXIST, "rng");
+	expect_refused(test, -EINVAL, "rng");
 	set(&disk->id, "two");
 	vm_config_console(test->config)->mode = BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_NULL;
 	set(&test->config->console->id, "rng");
-	expect_refused(test, -EEXIST, "rng");
+	expect_refused(test, -EINVAL, "rng");
 	set(&test->config->console->id, "two");
-	expect_refused(test, -EEXIST, "two");
+	expect_refused(test, -EINVAL, "two");
 	set(&test->config->console->id, "three");
 	expect_ok(test);
 }
@@ -178,7 +178,7 @@ static void the_default_name_of_a_disk_may_be_taken(void **state)
 
 	add_disk(test, "disk1");
 	add_disk(test, NULL);
-	expect_refused(test, -EEXIST, "disk1");
+	expect_refused(test, -EINVAL, "disk1");
 }
 
 static void queues_of_a_disk_have_limits(void **state)
