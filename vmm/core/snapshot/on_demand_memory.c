@@ -86,6 +86,10 @@ static void on_failed(void *opaque, const struct error *err)
 		  "again: %s",
 		  err->message);
 	vm->options.events->device_failed(vm->options.opaque, vm, "pager", err);
+	if (vm->restore) { /* something of it may be waiting for a page */
+		vm_fail_start(vm, err);
+		return;
+	}
 	if (vm->state == VM_RUNNING && vm_pause(vm, NULL, NULL, &ignored) < 0)
 		log_warning("%s", ignored.message);
 	if (complete)
