@@ -45,8 +45,10 @@ static void print_help(const char *program, const char *about)
 	       "  --device-id=ID            which device it serves, for log lines\n"
 	       "  --vm-name=NAME            which VM it is part of, for log lines\n"
 	       "  --log-level=N             0 errors, 1 warnings (default), 2 what happens, 3 all\n"
-	       "  --log-relay               standard error is a pipe to the broker, which writes the log\n"
-	       "  --seccomp=true|log|false  its system call filter: enforced (default), logging, off\n"
+	       "  --log-relay               standard error is a pipe to the broker, which writes "
+	       "the log\n"
+	       "  --seccomp=true|log|false  its system call filter: enforced (default), logging, "
+	       "off\n"
 	       "  --help, --version\n",
 	       program, about);
 }

@@ -17,9 +17,9 @@ struct process_options {
 };
 
 /*
- * --device-id=ID --vm-name=NAME --log-level=0..3 --log-relay --seccomp=true|log|false, all optional.
- * 0; 1 after --help or --version, which are answered here, with `about` as what the program is; or
- * -EINVAL after a mistake, which is told on standard error.
+ * --device-id=ID --vm-name=NAME --log-level=0..3 --log-relay --seccomp=true|log|false, all
+ * optional. 0; 1 after --help or --version, which are answered here, with `about` as what the
+ * program is; or -EINVAL after a mistake, which is told on standard error.
  */
 int process_options_parse(int argc, char **argv, const char *about,
 			  struct process_options *options);

@@ -36,11 +36,13 @@ enum operation {
 	OPERATION_COUNT
 };
 
-static const char *const operation_names[] = {
-	[BOOT] = "vm.boot", [SNAPSHOT] = "vm.snapshot", [DELETE] = "vm.delete",
-	[RESTORE] = "vm.restore"};
+static const char *const operation_names[] = {[BOOT] = "vm.boot",
+					      [SNAPSHOT] = "vm.snapshot",
+					      [DELETE] = "vm.delete",
+					      [RESTORE] = "vm.restore"};
 
-/* Written by the asking thread, read when it has ended; operation and stop are the main thread's. */
+/* Written by the asking thread, read when it has ended; operation and stop are the main thread's.
+ */
 struct asker {
 	char socket[512];
 	pthread_t thread;
@@ -105,12 +107,13 @@ static int run_round(struct bench *bench, struct error *err)
 {
 	char config[2048], url[640];
 
-	(void)snprintf(config, sizeof(config),
-		       "{\"payload\":{\"kernel\":\"%s/guests/snapshot.elf\",\"cmdline\":\"touch=4\"},"
-		       "\"cpus\":{\"boot_vcpus\":4,\"max_vcpus\":4},"
-		       "\"memory\":{\"size\":536870912,\"prefault\":true},"
-		       "\"disks\":[{\"path\":\"%s\",\"id\":\"root\"}],\"serial\":{\"mode\":\"Null\"}}",
-		       bench->build, bench->disk);
+	(void)snprintf(
+		config, sizeof(config),
+		"{\"payload\":{\"kernel\":\"%s/guests/snapshot.elf\",\"cmdline\":\"touch=4\"},"
+		"\"cpus\":{\"boot_vcpus\":4,\"max_vcpus\":4},"
+		"\"memory\":{\"size\":536870912,\"prefault\":true},"
+		"\"disks\":[{\"path\":\"%s\",\"id\":\"root\"}],\"serial\":{\"mode\":\"Null\"}}",
+		bench->build, bench->disk);
 	if (command(bench, NOTHING, "vm.create", config, err) < 0 ||
 	    command(bench, BOOT, "vm.boot", NULL, err) < 0 ||
 	    command(bench, NOTHING, "vm.pause", NULL, err) < 0)

@@ -164,8 +164,7 @@ static void nobody_waits_for_a_log_that_is_not_read(const int fds[2], int log_fd
 	size_t used = 0;
 	ssize_t got;
 
-	log_setup(&(struct log_options){
-		.fd = log_fd, .level = LOG_LEVEL_INFO, .process = "test"});
+	log_setup(&(struct log_options){.fd = log_fd, .level = LOG_LEVEL_INFO, .process = "test"});
 	for (unsigned i = 0; i < 4000; i++)
 		log_write(LOG_LEVEL_INFO, "line %u, and some more to fill the pipe with", i);
 	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
@@ -217,10 +216,8 @@ static void relay(const char *data, size_t bytes, char *line, size_t capacity)
 	ssize_t length;
 
 	assert_int_equal(pipe(fds), 0);
-	log_setup(&(struct log_options){.fd = fds[1],
-					.level = LOG_LEVEL_INFO,
-					.vm_name = "vm1",
-					.process = "broker"});
+	log_setup(&(struct log_options){
+		.fd = fds[1], .level = LOG_LEVEL_INFO, .vm_name = "vm1", .process = "broker"});
 	log_relayed("blk", "root", data, bytes);
 	close(fds[1]);
 	length = read(fds[0], line, capacity - 1);
@@ -243,8 +240,7 @@ static void a_relayed_line_is_its_senders_whatever_it_says(void **state)
 	relay("3too fine", 9, line, sizeof(line));
 	assert_string_equal(line, "");
 	relay("*** stack smashing detected ***\n", 32, line, sizeof(line));
-	assert_string_equal(line + stamp,
-			    "vm1 blk[root] error: *** stack smashing detected ***\n");
+	assert_string_equal(line + stamp, "vm1 blk[root] error: *** stack smashing detected ***\n");
 	relay(lie, sizeof(lie) - 1, line, sizeof(line));
 	assert_ptr_equal(strstr(line, "vm1 blk[root] error: x\\x0a2026"), line + stamp);
 	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
@@ -253,8 +249,8 @@ static void a_relayed_line_is_its_senders_whatever_it_says(void **state)
 	memset(many, '0', sizeof(many));
 	relay(many, sizeof(many), line, sizeof(line));
 	assert_ptr_equal(strstr(line, "vm1 blk[root] error: 000"), line + stamp);
-	assert_int_equal(strlen(line), stamp + strlen("vm1 blk[root] error: \n") +
-					       LOG_TEXT_SIZE - 1);
+	assert_int_equal(strlen(line),
+			 stamp + strlen("vm1 blk[root] error: \n") + LOG_TEXT_SIZE - 1);
 }
 
 static void a_process_that_relays_sends_level_and_text(void **state)

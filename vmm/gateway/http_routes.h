@@ -30,7 +30,7 @@ struct http_route {
 	ProtobufCMessage *(*read)(json_t *body, struct json_errors *errors);
 	/* The reply to text (malloc). A row without it answers 204. */
 	char *(*write)(const ProtobufCMessage *reply);
-	bool writes_without_vm; /* write takes NULL, when there is no VM */
+	bool writes_without_vm;	  /* write takes NULL, when there is no VM */
 	const char *content_type; /* of write */
 };
 

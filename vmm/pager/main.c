@@ -36,8 +36,8 @@ int main(int argc, char **argv)
 	int result;
 
 	result = process_options_parse(
-		argc, argv, "Memory of a VM that is restored on demand, started by bulkhead-broker.",
-		&options);
+		argc, argv,
+		"Memory of a VM that is restored on demand, started by bulkhead-broker.", &options);
 	if (result != 0)
 		return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	process_options_set_up_log(&options, "pager", NULL);

@@ -5,27 +5,7 @@
 #include <endian.h>
 #include <sys/ioctl.h>
 
-#include <linux/loop.h>
-
-/* The loop device, which goes when its last fd does; -1: none to be had. */
-static int make_loop_device(int image, char *path, size_t path_bytes)
-{
-	struct loop_config config = {.fd = (uint32_t)image, .block_size = 4096};
-	cleanup_fd int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	int number = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
-	int fd;
-
-	if (number < 0)
-		return -1;
-	(void)snprintf(path, path_bytes, "/dev/loop%d", number);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	config.info.lo_flags = LO_FLAGS_AUTOCLEAR;
-	if (fd >= 0 && ioctl(fd, LOOP_CONFIGURE, &config) != 0) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
+#include "tests/support/loop_device.h"
 
 static int start(void **state, const struct disk_options *options)
 {
@@ -36,7 +16,7 @@ static int start(void **state, const struct disk_options *options)
 
 	memset(&disk, 0, sizeof(disk));
 	*state = NULL;
-	disk.fd = make_loop_device(image, path, sizeof(path));
+	disk.fd = loop_device_make(image, 4096, path, sizeof(path));
 	if (disk.fd < 0)
 		return 0;
 	given = open(path, O_RDWR | O_CLOEXEC | (options->direct ? O_DIRECT : 0));

@@ -143,7 +143,8 @@ static void a_pseudo_terminal_can_be_closed_and_opened_again(void **state)
 	console_guest_print(guest, "first");
 	assert_reads(slave, "first");
 	fd_close(&slave);
-	/* What is printed in the moment of the hang-up may wait for the next reader; the rest is dropped. */
+	/* What is printed in the moment of the hang-up may wait for the next reader; the rest is
+	 * dropped. */
 	assert_int_equal(console_guest_flood(guest, 1U << 18, &waiting), 1U << 18);
 	assert_false(waiting);
 	slave = slave_open(path);

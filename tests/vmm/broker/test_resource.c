@@ -13,15 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <linux/loop.h>
-
 #include "ipc/cleanup.h"
+#include "tests/support/loop_device.h"
 #include "tests/support/scratch_folder.h"
 #include "vmm/broker/resource.h"
 
@@ -252,36 +251,18 @@ static void two_writers_of_one_disk_exclude_each_other(void **state)
 	close(second);
 }
 
-/* A loop device on the fixture's file, and a second node for it; -1: none is to be had. */
-static int loop_make(const struct fixture *fixture, char *path, size_t bytes)
-{
-	struct loop_config config = {.info.lo_flags = LO_FLAGS_AUTOCLEAR};
-	cleanup_fd int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	cleanup_fd int image = open(fixture->path, O_RDWR | O_CLOEXEC);
-	cleanup_fd int loop = -1;
-	int number = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
-	struct stat status;
-
-	config.fd = (uint32_t)image;
-	(void)snprintf(path, bytes, "/dev/loop%d", number);
-	loop = number < 0 ? -1 : open(path, O_RDWR | O_CLOEXEC);
-	if (loop < 0 || ioctl(loop, LOOP_CONFIGURE, &config) != 0 || fstat(loop, &status) != 0)
-		return -1;
-	assert_int_equal(unlink(fixture->path), 0);
-	if (mknod(fixture->path, S_IFBLK | 0600, status.st_rdev) != 0)
-		return -1;
-	return fd_steal(&loop);
-}
-
 static void a_block_device_is_claimed_by_whatever_name(void **state)
 {
 	struct fixture *fixture = *state;
+	cleanup_fd int image = memfd_create("image", MFD_CLOEXEC), loop = -1;
+	struct stat status;
 	char path[32];
-	int loop, first, second;
+	int first;
 
-	file_create(fixture->path, 1 << 20);
-	loop = loop_make(fixture, path, sizeof(path));
-	if (loop < 0) {
+	assert_int_equal(ftruncate(image, 1 << 20), 0);
+	loop = loop_device_make(image, 512, path, sizeof(path));
+	if (loop < 0 || fstat(loop, &status) != 0 ||
+	    mknod(fixture->path, S_IFBLK | 0600, status.st_rdev) != 0) {
 		printf("skip: no loop device is to be had\n");
 		skip();
 	}
@@ -291,10 +272,7 @@ static void a_block_device_is_claimed_by_whatever_name(void **state)
 	assert_true(first >= 0);
 	assert_int_equal(open_id(fixture, "disk:b"), -ETXTBSY);
 	close(first);
-	second = open_id(fixture, "disk:b");
-	assert_true(second >= 0);
-	close(second);
-	close(loop);
+	assert_int_equal(close(open_id(fixture, "disk:b")), 0);
 }
 
 static void readers_share_a_disk_and_exclude_writers(void **state)

@@ -50,6 +50,15 @@ struct snapshot {
 	uv_work_t work;
 };
 
+/* snapshot.c */
+void snapshot_enter(struct snapshot *snapshot, enum snapshot_phase phase);
+void snapshot_settle(uv_timer_t *timer); /* looks whether it may begin, or is over already */
+
+/* snapshot_end.c: remember the first failure, the phase that is under way ends by itself and then
+ * looks; and the way back from wherever it is: workers go on, then it is over. */
+void snapshot_note_failure(struct snapshot *snapshot, const struct error *err);
+void snapshot_unwind(struct snapshot *snapshot);
+
 /* snapshot_collect.c: fill manifest and files from the stopped machine. */
 int snapshot_collect_state(struct snapshot *snapshot, struct error *err);
 

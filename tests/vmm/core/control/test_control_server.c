@@ -349,8 +349,8 @@ static void processes_are_listed_with_their_roles(void **state)
 }
 
 /*
- * The pid of the running gateway, as the list of processes has it. A new gateway may answer before the
- * broker's word of it has been read, so its pid is waited for.
+ * The pid of the running gateway, as the list of processes has it. A new gateway may answer before
+ * the broker's word of it has been read, so its pid is waited for.
  */
 static pid_t gateway_pid(const struct fixture *fixture)
 {

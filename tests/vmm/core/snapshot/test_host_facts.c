@@ -151,7 +151,8 @@ static void every_feature_that_is_missing_is_refused(void **state)
 			if ((have | words[i].always) & 1U << bit) {
 				assert_int_equal(host_facts_check_cpuid(host, cpuid, &err), 0);
 			} else {
-				assert_int_equal(host_facts_check_cpuid(host, cpuid, &err), -ENOTSUP);
+				assert_int_equal(host_facts_check_cpuid(host, cpuid, &err),
+						 -ENOTSUP);
 				assert_non_null(strstr(err.message, words[i].name));
 				refused++;
 			}

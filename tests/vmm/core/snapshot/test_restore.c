@@ -13,8 +13,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,14 +21,12 @@
 
 #include "proto/pci.pb-c.h"
 #include "proto/vm_state.pb-c.h"
-#include "tests/support/scratch_folder.h"
 #include "tests/vmm/core/snapshot/forgery.h"
 #include "tests/vmm/core/snapshot/vm_under_test.h"
 #include "vmm/core/config/option_string.h"
 #include "vmm/core/config/vm_config.h"
 #include "vmm/core/control/vm_parts.h"
 #include "vmm/core/snapshot/manifest.h"
-#include "vmm/core/snapshot/restore_parts.h"
 #include "vmm/core/snapshot/snapshot_file.h"
 
 #define CLONES 3
@@ -440,64 +436,6 @@ static void clones_run_at_once_from_a_directory_that_is_read_only(void **state)
 	assert_restorable();
 }
 
-/* Memory is being read, or is about to be, when it turns out that there is no program for the disk. */
-static void a_worker_that_cannot_be_started_fails_the_restore(void **state)
-{
-	const char *build = getenv("BULKHEAD_BUILD");
-	static const char *const programs[] = {"bulkhead-rng", "bulkhead-console"};
-	static struct vm_under_test other;
-	char workers[64];
-
-	(void)state;
-	require_machine();
-	scratch_folder_make("workers", workers, sizeof(workers));
-	for (unsigned i = 0; i < sizeof(programs) / sizeof(*programs); i++) {
-		char from[PATH_MAX], to[256], name[256];
-
-		(void)snprintf(name, sizeof(name), "%s/bin/%s", build ? build : "build",
-			       programs[i]);
-		assert_non_null(realpath(name, from));
-		(void)snprintf(to, sizeof(to), "%s/%s", workers, programs[i]);
-		assert_int_equal(symlink(from, to), 0);
-	}
-	vm_under_test_init_workers(&other, workers);
-	assert_true(vm_under_test_restore(&other, snapshot_path, false) < 0);
-	assert_non_null(strstr(other.result.message, "bulkhead-blk is not installed"));
-	vm_under_test_destroy(&other);
-	scratch_folder_remove(workers);
-}
-
-/* Restored devices are being activated, one of them is slow, and the VM ends: then it answers. */
-static void a_vm_that_ends_while_its_devices_are_activated_is_gone(void **state)
-{
-	struct error why = ERROR_INIT, err = ERROR_INIT;
-	struct restore_options options = {.on_demand = false};
-	struct snapshot_reader *reader;
-	int pid;
-
-	(void)state;
-	require_machine();
-	reader = snapshot_reader_open(test.broker, snapshot_path, &err);
-	assert_non_null(reader);
-	vm_under_test_make_vm(&test, reader->config);
-	reader->config = NULL;
-	assert_int_equal(vm_restore(test.vm, reader, &options, NULL, NULL, &err), 0);
-	while (!test.vm->restore || !test.vm->restore->devices_ready)
-		vm_under_test_run_ms(&test, 1);
-	pid = vm_under_test_worker_pid(&test, "rng");
-	assert_int_equal(kill(pid, SIGSTOP), 0);
-	for (unsigned i = 0; i < 2000 && test.vm->restore && !test.vm->restore->waiting; i++)
-		vm_under_test_run_ms(&test, 1);
-	error_set(&why, -EINTR, "end of test");
-	assert_int_equal(vm_shutdown(test.vm, VM_END_POWER_OFF, &why), 0);
-	assert_int_equal(kill(pid, SIGCONT), 0);
-	for (unsigned i = 0; i < 2000 && !test.ended; i++)
-		vm_under_test_run_ms(&test, 5);
-	assert_true(test.ended);
-	vm_under_test_end_vm(&test);
-	assert_restorable();
-}
-
 static void every_restore_has_a_generation_id_of_its_own(void **state)
 {
 	uint8_t ids[3][16];
@@ -530,8 +468,6 @@ int main(void)
 		cmocka_unit_test(memory_of_another_size_is_refused),
 		cmocka_unit_test(what_stands_in_memorys_place_is_refused),
 		cmocka_unit_test(clones_run_at_once_from_a_directory_that_is_read_only),
-		cmocka_unit_test(a_worker_that_cannot_be_started_fails_the_restore),
-		cmocka_unit_test(a_vm_that_ends_while_its_devices_are_activated_is_gone),
 		cmocka_unit_test(every_restore_has_a_generation_id_of_its_own),
 	};
 

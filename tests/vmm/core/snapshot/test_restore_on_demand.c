@@ -125,7 +125,8 @@ static void a_guest_does_not_notice_that_its_pager_dies(void **state)
 	vm_under_test_destroy(&test);
 }
 
-/* One that dies again and again is given up: nothing waits for it, and what it had not read is lost. */
+/* One that dies again and again is given up: nothing waits for it, and what it had not read is
+ * lost. */
 static void a_pager_that_is_given_up_is_named(void **state)
 {
 	struct vm_under_test test;

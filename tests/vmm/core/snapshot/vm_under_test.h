@@ -90,9 +90,10 @@ bool vm_under_test_wait_text(struct vm_under_test *test, const char *text, unsig
 unsigned vm_under_test_count_text(struct vm_under_test *test, const char *text);
 
 /*
- * How many lines tell of something wrong: a check that failed, a tick that did not find memory, disk,
- * registers and clocks as the ones before left them, a bad page or sector. In the right order, too: every
- * tick is one more than the last, if there was but one VM at a time and none was restored twice.
+ * How many lines tell of something wrong: a check that failed, a tick that did not find memory,
+ * disk, registers and clocks as the ones before left them, a bad page or sector. In the right
+ * order, too: every tick is one more than the last, if there was but one VM at a time and none was
+ * restored twice.
  */
 unsigned vm_under_test_count_bad(struct vm_under_test *test);
 bool vm_under_test_ticks_in_order(struct vm_under_test *test);

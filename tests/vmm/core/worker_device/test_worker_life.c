@@ -44,8 +44,9 @@ static void nothing_is_asked_of_a_worker_that_is_not_configured(void **state)
 	assert_int_equal(
 		worker_device_quiesce(fixture->device, 100, fixture_on_done, fixture, &err),
 		-EAGAIN);
-	assert_int_equal(worker_device_resume(fixture->device, 5000, fixture_on_done, fixture, &err),
-			 -EAGAIN);
+	assert_int_equal(
+		worker_device_resume(fixture->device, 5000, fixture_on_done, fixture, &err),
+		-EAGAIN);
 	assert_int_equal(worker_device_update(fixture->device, NULL, 0, NULL, 0, fixture_on_done,
 					      fixture, &err),
 			 -EAGAIN);

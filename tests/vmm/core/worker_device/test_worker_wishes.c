@@ -155,12 +155,14 @@ static void quiesce_and_resume_are_refused_while_a_request_is_open(void **state)
 	fixture_make_active(fixture);
 	assert_int_equal(
 		worker_device_quiesce(fixture->device, 5000, fixture_on_done, fixture, &err), 0);
-	assert_int_equal(worker_device_resume(fixture->device, 5000, fixture_on_done, fixture, &err),
-			 -EBUSY);
+	assert_int_equal(
+		worker_device_resume(fixture->device, 5000, fixture_on_done, fixture, &err),
+		-EBUSY);
 	worker_agree(fixture, MESSAGE(QUIESCE));
 	fixture_wait(fixture, &fixture->done, 1);
 	assert_int_equal(worker_device_state(fixture->device), WORKER_DEVICE_QUIESCED);
-	assert_int_equal(worker_device_resume(fixture->device, 5000, fixture_on_done, fixture, &err), 0);
+	assert_int_equal(
+		worker_device_resume(fixture->device, 5000, fixture_on_done, fixture, &err), 0);
 	worker_agree(fixture, MESSAGE(RESUME));
 	fixture_wait(fixture, &fixture->done, 2);
 	assert_int_equal(worker_device_state(fixture->device), WORKER_DEVICE_ACTIVE);
