@@ -428,7 +428,7 @@ static void clones_run_at_once_from_a_directory_that_is_read_only(void **state)
 		assert_int_equal(vm_under_test_resume(&clones[i]), 0);
 	for (unsigned i = 0; i < CLONES; i++) {
 		assert_true(vm_under_test_wait_text(&clones[i], "TICK", 2));
-		assert_int_equal(vm_under_test_count_bad(&clones[i]), 0);
+		vm_under_test_assert_good(&clones[i]);
 	}
 	for (unsigned i = 0; i < CLONES; i++)
 		vm_under_test_destroy(&clones[i]);

@@ -63,7 +63,7 @@ static void assert_goes_on(struct vm_under_test *test, unsigned ticks)
 	unsigned now = vm_under_test_count_text(test, "TICK");
 
 	assert_true(vm_under_test_wait_text(test, "TICK", now + ticks));
-	assert_int_equal(vm_under_test_count_bad(test), 0);
+	vm_under_test_assert_good(test);
 	assert_int_equal(test->devices_failed, 0);
 }
 
@@ -203,7 +203,7 @@ static void assert_ends(struct vm_under_test *test, unsigned ticks)
 	assert_true(test->ended);
 	assert_int_equal(test->why, VM_END_FAILURE);
 	assert_int_equal(vm_under_test_count_text(test, "TICK"), ticks);
-	assert_int_equal(vm_under_test_count_bad(test), 0);
+	vm_under_test_assert_good(test);
 }
 
 static void a_restore_ends_before_it_takes_a_wrong_byte(void **state)

@@ -47,7 +47,7 @@ static void snapshot_round(struct vm_under_test *test, unsigned round, bool on_d
 	ticks = vm_under_test_count_text(test, "TICK");
 	check(test, vm_under_test_resume(test));
 	assert_true(vm_under_test_wait_text(test, "TICK", ticks + 1));
-	assert_int_equal(vm_under_test_count_bad(test), 0);
+	vm_under_test_assert_good(test);
 	assert_true(vm_under_test_ticks_in_order(test));
 	/* Nobody needs the one before it any more, and all of them would fill a small disk. */
 	if (round > 0) {
@@ -106,7 +106,7 @@ static void a_vm_goes_on_after_its_snapshot(void **state)
 	ticks = vm_under_test_count_text(&test, "TICK");
 	check(&test, vm_under_test_resume(&test));
 	assert_true(vm_under_test_wait_text(&test, "TICK", ticks + 2));
-	assert_int_equal(vm_under_test_count_bad(&test), 0);
+	vm_under_test_assert_good(&test);
 	vm_under_test_destroy(&test);
 }
 

@@ -81,7 +81,7 @@ static void assert_goes_on(struct vm_under_test *test)
 	if (vm_under_test_resume(test) != 0)
 		fail_msg("%s", test->result.message);
 	assert_true(vm_under_test_wait_text(test, "TICK", ticks + 2));
-	assert_int_equal(vm_under_test_count_bad(test), 0);
+	vm_under_test_assert_good(test);
 	assert_true(vm_under_test_ticks_in_order(test));
 }
 
@@ -197,7 +197,7 @@ static void kill_worker_in(struct vm_under_test *test, enum snapshot_phase phase
 	ticks = vm_under_test_count_text(test, "TICK");
 	assert_int_equal(vm_under_test_resume(test), 0);
 	assert_true(vm_under_test_wait_text(test, "TICK", ticks + 2));
-	assert_int_equal(vm_under_test_count_bad(test), 0);
+	vm_under_test_assert_good(test);
 	/* Without its worker the device has no state to save. */
 	assert_int_equal(vm_under_test_pause(test), 0);
 	assert_true(vm_under_test_snapshot(test, path) < 0);

@@ -113,7 +113,7 @@ static void assert_ticks(struct vm_under_test *vm)
 
 	assert_int_equal(vm_under_test_resume(vm), 0);
 	assert_true(vm_under_test_wait_text(vm, "TICK", ticks + 2));
-	assert_int_equal(vm_under_test_count_bad(vm), 0);
+	vm_under_test_assert_good(vm);
 }
 
 static void refuse(struct stubborn_test *test, char command, int expected, const char *text)

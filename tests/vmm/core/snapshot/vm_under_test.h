@@ -96,6 +96,7 @@ unsigned vm_under_test_count_text(struct vm_under_test *test, const char *text);
  * restored twice.
  */
 unsigned vm_under_test_count_bad(struct vm_under_test *test);
+void vm_under_test_assert_good(struct vm_under_test *test); /* shows the first of them */
 bool vm_under_test_ticks_in_order(struct vm_under_test *test);
 
 /* Connect to the serial port's socket: what the guest prints goes where the others' does. Type

@@ -62,6 +62,24 @@ unsigned vm_under_test_count_bad(struct vm_under_test *test)
 	return count;
 }
 
+void vm_under_test_assert_good(struct vm_under_test *test)
+{
+	FILE *file = fopen(test->serial, "re");
+	char line[512], before[512] = "";
+
+	if (!file)
+		return;
+	while (fgets(line, sizeof(line), file)) {
+		if (strchr(line, '\n') && line_is_bad(line)) {
+			(void)fclose(file);
+			fail_msg("%s%s", before, line);
+			return;
+		}
+		memcpy(before, line, sizeof(before));
+	}
+	(void)fclose(file);
+}
+
 bool vm_under_test_ticks_in_order(struct vm_under_test *test)
 {
 	static const char tick[] = "TICK ";
