@@ -13,7 +13,7 @@
 #define BLK_ID_BYTES	 20u
 #define BLK_QUEUE_MAX	 4
 /* Longer than any pause of a test: where the TSC is the host's own, it goes on meanwhile. */
-#define BLK_TIMEOUT_US	 30000000
+#define BLK_TIMEOUT_US 30000000
 
 #define BLK_F_RO	   (1ull << 5)
 #define BLK_F_BLK_SIZE	   (1ull << 6)
