@@ -94,6 +94,13 @@ case_a_slow_client_is_told_that_its_time_is_over() {
 	expect "ping" "$(api GET vmm.ping)" 200
 }
 
+# libvirt's driver looks at the version first.
+case_a_link_of_that_name_answers_as_cloud_hypervisor() {
+	ln -s "$build/bin/bulkhead" "$dir/cloud-hypervisor"
+	contains "version" "$("$dir/cloud-hypervisor" --version)" "cloud-hypervisor v"
+	contains "version" "$("$build/bin/bulkhead" --version)" "bulkhead v"
+}
+
 case_many_clients_that_say_nothing_keep_nobody_out_for_long() {
 	local clients=() i
 	start

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ipc/cleanup.h"
@@ -117,6 +118,27 @@ static void the_parts_of_a_backing_file_do_not_overlap(void **state)
 	assert_true(fcntl(fd, F_GETFD) >= 0); /* borrowed */
 }
 
+/* Every page is made; or none, when the VM ends meanwhile. */
+static void prefaulting_can_be_given_up(void **state)
+{
+	struct vm_memory_options options = {.size_bytes = MAP_MIB(4), .file_fd = -1};
+	_Atomic bool cancelled = true;
+	struct guest_memory memory;
+	struct error err = ERROR_INIT;
+	struct stat status;
+
+	(void)state;
+	assert_int_equal(vm_memory_create(&memory, &options, &err), 0);
+	assert_int_equal(vm_memory_prefault(&memory, &cancelled, &err), -ECANCELED);
+	assert_int_equal(fstat(memory.regions[0].fd, &status), 0);
+	assert_int_equal(status.st_blocks, 0);
+	cancelled = false;
+	assert_int_equal(vm_memory_prefault(&memory, &cancelled, &err), 0);
+	assert_int_equal(fstat(memory.regions[0].fd, &status), 0);
+	assert_true((uint64_t)status.st_blocks * 512 >= MAP_MIB(4));
+	guest_memory_destroy(&memory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -124,6 +146,7 @@ int main(void)
 		cmocka_unit_test(memory_files_can_neither_shrink_nor_grow_nor_be_unsealed),
 		cmocka_unit_test(sizes_that_are_no_multiple_of_2_mib_are_refused),
 		cmocka_unit_test(a_backing_file_that_is_too_short_is_refused),
+		cmocka_unit_test(prefaulting_can_be_given_up),
 		cmocka_unit_test(the_parts_of_a_backing_file_do_not_overlap),
 	};
 
