@@ -97,12 +97,17 @@ static void a_vm_that_ends_while_its_devices_are_activated_is_gone(void **state)
 	vm_under_test_make_vm(&test, reader->config);
 	reader->config = NULL;
 	assert_int_equal(vm_restore(test.vm, reader, &options, NULL, NULL, &err), 0);
-	while (!test.vm->restore || !test.vm->restore->devices_ready)
-		vm_under_test_run_ms(&test, 1);
+	/* One turn of the loop at a time: registers are put back on a thread, so that activation
+	 * begins some turns after all workers were ready. */
+	while (!test.ended && test.vm->restore && !test.vm->restore->devices_ready)
+		uv_run(&test.loop, UV_RUN_ONCE);
+	assert_non_null(test.vm->restore);
 	pid = vm_under_test_worker_pid(&test, "rng");
 	assert_int_equal(kill(pid, SIGSTOP), 0);
-	for (unsigned i = 0; i < 2000 && test.vm->restore && !test.vm->restore->waiting; i++)
-		vm_under_test_run_ms(&test, 1);
+	while (!test.ended && test.vm->restore && !test.vm->restore->waiting)
+		uv_run(&test.loop, UV_RUN_ONCE);
+	assert_non_null(test.vm->restore);
+	assert_true(test.vm->restore->waiting > 0);
 	error_set(&why, -EINTR, "end of test");
 	assert_int_equal(vm_shutdown(test.vm, VM_END_POWER_OFF, &why), 0);
 	assert_int_equal(kill(pid, SIGCONT), 0);
