@@ -15,11 +15,11 @@
 #define ARGUMENT_SIZE 128
 #define MAX_ARGUMENTS 6
 
-/* argv of a worker (devworkers/common/worker.h) and the text behind it. */
 /* What a process may say: a guest can make it say things. */
 #define LOG_BURST_LINES 200
 #define LOG_LINE_MS	20
 
+/* argv of a worker (devworkers/common/worker.h) and the text behind it. */
 struct argument_list {
 	char text[MAX_ARGUMENTS][ARGUMENT_SIZE];
 	char *argv[MAX_ARGUMENTS + 1];

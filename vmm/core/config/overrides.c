@@ -62,19 +62,28 @@ static int override_terminal(Bulkhead__Config__SerialMode *mode, char **path,
 	return override_string(path, new_path, err);
 }
 
+/* A device that the guest knows neither comes nor goes. */
+static int override_check_presence(const char *option, const char *device, bool there,
+				   Bulkhead__Config__SerialMode mode, struct error *err)
+{
+	bool wanted = mode != BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_OFF;
+
+	if (!wanted && there)
+		return error_set(err, -EINVAL, "%s off: the snapshot has a %s; write null", option,
+				 device);
+	if (wanted && !there)
+		return error_set(err, -EINVAL, "%s: the snapshot has no %s", option, device);
+	return 0;
+}
+
 static int override_serial(Bulkhead__Config__Vm *config, const Bulkhead__Config__Serial *from,
 			   struct error *err)
 {
-	const Bulkhead__Config__SerialMode off = BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_OFF;
-	bool there = config->serial->mode != off;
+	bool there = config->serial->mode != BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_OFF;
+	int result = override_check_presence("--serial", "serial port", there, from->mode, err);
 
-	if (from->mode == off && there)
-		return error_set(err, -EINVAL,
-				 "--serial off: the snapshot has a serial port; write null");
-	if (from->mode != off && !there)
-		return error_set(err, -EINVAL, "--serial: the snapshot has no serial port");
-	if (!there)
-		return 0;
+	if (result < 0 || !there)
+		return result;
 	return override_terminal(&config->serial->mode, &config->serial->path, from->mode,
 				 from->path, err);
 }
@@ -82,16 +91,12 @@ static int override_serial(Bulkhead__Config__Vm *config, const Bulkhead__Config_
 static int override_console(Bulkhead__Config__Vm *config, const Bulkhead__Config__Console *from,
 			    struct error *err)
 {
-	const Bulkhead__Config__SerialMode off = BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_OFF;
-	bool there = config->console && config->console->mode != off;
+	bool there = config->console &&
+		     config->console->mode != BULKHEAD__CONFIG__SERIAL_MODE__SERIAL_OFF;
+	int result = override_check_presence("--console", "console", there, from->mode, err);
 
-	if (from->mode == off && there)
-		return error_set(err, -EINVAL,
-				 "--console off: the snapshot has a console; write null");
-	if (from->mode != off && !there)
-		return error_set(err, -EINVAL, "--console: the snapshot has no console");
-	if (!there)
-		return 0;
+	if (result < 0 || !there)
+		return result;
 	return override_terminal(&config->console->mode, &config->console->path, from->mode,
 				 from->path, err);
 }

@@ -62,6 +62,13 @@ void vm_finish(struct vm *vm, const struct error *err)
 		done(vm->done_opaque, vm, err);
 }
 
+void vm_run_loaded(struct vm *vm)
+{
+	vm_enter_state(vm, VM_RUNNING);
+	vcpu_set_run(vm->vcpus);
+	vm_finish(vm, NULL);
+}
+
 void vm_fail_start(struct vm *vm, const struct error *err)
 {
 	if (!vm->done_failure.code)

@@ -28,13 +28,10 @@ static void vm_on_loaded(struct vm *vm, const struct error *err)
 {
 	if (vm_work_has_ended_vm(vm))
 		return;
-	if (err) {
+	if (err)
 		vm_fail_start(vm, err);
-		return;
-	}
-	vm_enter_state(vm, VM_RUNNING);
-	vcpu_set_run(vm->vcpus);
-	vm_finish(vm, NULL);
+	else
+		vm_run_loaded(vm);
 }
 
 static void vm_continue_boot(struct vm *vm)

@@ -135,6 +135,9 @@ void vm_enter_state(struct vm *vm, enum vm_state state);
 void vm_finish(struct vm *vm, const struct error *err);
 int vm_begin(struct vm *vm, vm_done_fn done, void *opaque, struct error *err);
 
+/* The kernel is in memory: the vCPUs run it, and the operation is over. */
+void vm_run_loaded(struct vm *vm);
+
 /* A boot or restore has failed: the VM ends, and then whoever started it is told. */
 void vm_fail_start(struct vm *vm, const struct error *err);
 

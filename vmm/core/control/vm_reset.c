@@ -16,13 +16,10 @@ static void vm_on_reloaded(struct vm *vm, const struct error *err)
 {
 	if (vm_work_has_ended_vm(vm))
 		return;
-	if (err) {
+	if (err)
 		vm_reset_fail(vm, err);
-		return;
-	}
-	vm_enter_state(vm, VM_RUNNING);
-	vcpu_set_run(vm->vcpus);
-	vm_finish(vm, NULL);
+	else
+		vm_run_loaded(vm);
 }
 
 /* Memory is complete: the kernel can be loaded into it. */

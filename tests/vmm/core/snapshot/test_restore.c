@@ -40,15 +40,8 @@ static int setup_once(void **state)
 {
 	(void)state;
 	possible = vm_under_test_possible();
-	if (!possible)
-		return 0;
-	vm_under_test_init(&test);
-	vm_under_test_boot(&test, "snapshot", "touch=1 interval_ms=20", 1);
-	assert_true(vm_under_test_wait_text(&test, "TICK", 1));
-	assert_int_equal(vm_under_test_pause(&test), 0);
-	vm_under_test_path(&test, "snapshot", snapshot_path, sizeof(snapshot_path));
-	assert_int_equal(vm_under_test_snapshot(&test, snapshot_path), 0);
-	vm_under_test_end_vm(&test);
+	if (possible)
+		vm_under_test_init_saved(&test, snapshot_path, sizeof(snapshot_path));
 	return 0;
 }
 

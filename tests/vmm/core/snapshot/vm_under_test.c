@@ -419,3 +419,14 @@ void vm_under_test_destroy(struct vm_under_test *test)
 	assert_int_equal(uv_loop_close(&test->loop), 0);
 	scratch_folder_remove(test->folder);
 }
+
+void vm_under_test_init_saved(struct vm_under_test *test, char *path, size_t bytes)
+{
+	vm_under_test_init(test);
+	vm_under_test_boot(test, "snapshot", "touch=1 interval_ms=20", 1);
+	assert_true(vm_under_test_wait_text(test, "TICK", 1));
+	assert_int_equal(vm_under_test_pause(test), 0);
+	assert_int_equal(
+		vm_under_test_snapshot(test, vm_under_test_path(test, "snapshot", path, bytes)), 0);
+	vm_under_test_end_vm(test);
+}

@@ -50,6 +50,9 @@ bool vm_under_test_possible(void);
 void vm_under_test_init(struct vm_under_test *test);
 /* The same with other worker programs. */
 void vm_under_test_init_workers(struct vm_under_test *test, const char *worker_folder);
+/* With a snapshot of a guest that ticks every 20 ms, whose VM is gone; its path is written there.
+ */
+void vm_under_test_init_saved(struct vm_under_test *test, char *path, size_t bytes);
 void vm_under_test_destroy(struct vm_under_test *test);
 
 /* A VM that is not started yet, in place of the last one. Takes config. */

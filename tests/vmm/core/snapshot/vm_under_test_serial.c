@@ -19,7 +19,9 @@
 
 #define TEXT_TIMEOUT_MS 60000
 
-unsigned vm_under_test_count_text(struct vm_under_test *test, const char *text)
+/* Whole lines that fit. */
+static unsigned count_lines(struct vm_under_test *test, bool (*fits)(const char *, const char *),
+			    const char *text)
 {
 	FILE *file = fopen(test->serial, "re");
 	unsigned count = 0;
@@ -28,16 +30,28 @@ unsigned vm_under_test_count_text(struct vm_under_test *test, const char *text)
 	if (!file)
 		return 0;
 	while (fgets(line, sizeof(line), file))
-		if (strstr(line, text) && strchr(line, '\n'))
+		if (strchr(line, '\n') && fits(line, text))
 			count++;
 	(void)fclose(file);
 	return count;
 }
 
-static bool line_is_bad(const char *line)
+static bool line_has(const char *line, const char *text)
+{
+	return strstr(line, text) != NULL;
+}
+
+unsigned vm_under_test_count_text(struct vm_under_test *test, const char *text)
+{
+	return count_lines(test, line_has, text);
+}
+
+/* text: not looked at. */
+static bool line_is_bad(const char *line, const char *text)
 {
 	static const char *const counts[] = {" errors=", " bad_pages=", " bad_sectors="};
 
+	(void)text;
 	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
 		const char *at = strstr(line, counts[i]);
 
@@ -49,17 +63,7 @@ static bool line_is_bad(const char *line)
 
 unsigned vm_under_test_count_bad(struct vm_under_test *test)
 {
-	FILE *file = fopen(test->serial, "re");
-	unsigned count = 0;
-	char line[512];
-
-	if (!file)
-		return 0;
-	while (fgets(line, sizeof(line), file))
-		if (strchr(line, '\n') && line_is_bad(line))
-			count++;
-	(void)fclose(file);
-	return count;
+	return count_lines(test, line_is_bad, NULL);
 }
 
 void vm_under_test_assert_good(struct vm_under_test *test)
@@ -70,7 +74,7 @@ void vm_under_test_assert_good(struct vm_under_test *test)
 	if (!file)
 		return;
 	while (fgets(line, sizeof(line), file)) {
-		if (strchr(line, '\n') && line_is_bad(line)) {
+		if (strchr(line, '\n') && line_is_bad(line, NULL)) {
 			(void)fclose(file);
 			fail_msg("%s%s", before, line);
 			return;
